@@ -1,0 +1,1 @@
+"""One step, done once: decode, call, translate the failure."""

@@ -1,0 +1,1 @@
+"""How we talk to one outside thing each. Takes values and domain types, never settings."""

@@ -1,0 +1,59 @@
+"""References to pictures. Payloads carry these, never pixels."""
+
+import msgspec
+
+from domain.avatars import AspectRatio
+
+
+class StoredObject(msgspec.Struct, frozen=True, kw_only=True):
+    """An object in the store."""
+
+    key: str
+    sha256: str
+    """Hexadecimal; whoever reads the object checks it."""
+    size: int
+    """Bytes."""
+
+
+class StoredPortrait(msgspec.Struct, frozen=True, kw_only=True):
+    """An aligned picture of an avatar."""
+
+    profile: str
+    """An aspect ratio, or `preview`."""
+    object: StoredObject
+    width: int
+    height: int
+    keypoints: tuple[tuple[float, float], ...]
+    """Left eye, right eye, nose, mouth corners left and right, in image order and pixels of this picture."""
+
+
+class FaceMeasures(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured of the face that was found; shown to operators, and to clients whose picture is refused."""
+
+    faces: int
+    score: float
+    share: float
+    """The longer side of the face's box over the longer side of the picture."""
+    unit: float
+    """The face unit in pixels of the original picture."""
+    roll: float
+    """Degrees."""
+    yaw: float
+    pitch: float
+    blur: float
+    """Re-blur ratio of Crete; higher is blurrier."""
+
+
+class AvatarRef(msgspec.Struct, frozen=True, kw_only=True):
+    """An avatar as a session needs it."""
+
+    avatar_id: str
+    primary: AspectRatio
+    portraits: tuple[StoredPortrait, ...]
+
+    def portrait(self, profile: str) -> StoredPortrait:
+        """The portrait of a profile; KeyError if the avatar has none."""
+        for portrait in self.portraits:
+            if portrait.profile == profile:
+                return portrait
+        raise KeyError(profile)

@@ -1,0 +1,100 @@
+"""What the session's workflow takes, answers and is called."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from contracts.portraits import StoredObject
+from domain.avatars import AspectRatio
+from domain.session import EndReason
+
+CREATE_UPDATE_ID = "create"
+"""The id of the one update that answers a create: a repeat gets the stored answer."""
+
+
+class RoomAddress(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the avatar goes. The token is sealed: only an avatar server can open it."""
+
+    platform: str
+    url: str
+    sealed_token: str
+    display_name: str | None = None
+
+
+class NewPicture(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture that the API has staged, to be made into an avatar."""
+
+    source: StoredObject
+    staging_prefix: str
+    """Everything below it belongs to this create and is deleted when the create is over."""
+
+
+class CreateSessionInput(msgspec.Struct, frozen=True, kw_only=True):
+    """What a create asks for."""
+
+    session_id: str
+    account_id: str
+    avatar_id: str
+    """The avatar to show; with a picture, the id that the new avatar gets."""
+    aspect_ratio: AspectRatio
+    room: RoomAddress
+    create_within: timedelta
+    """How long the create may take, from the workflow's start."""
+    picture: NewPicture | None = None
+    metadata: dict[str, Any] = {}
+    nobody_joined_after: timedelta = timedelta(seconds=120)
+    participants_left_after: timedelta = timedelta(seconds=20)
+
+
+class SessionStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of `await_started`: the avatar's video is published."""
+
+    session_id: str
+    avatar_id: str
+    started_at: datetime
+    expires_at: datetime | None
+    """The plan's end; None where the plan has none."""
+    concurrency: int
+    """The account's sessions that have not ended, this one included."""
+    max_concurrency: int
+
+
+class EndSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to end the session."""
+
+    reason: EndReason = EndReason.ENDED_BY_REQUEST
+
+
+class SessionEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """The end as it was recorded; the first reason that was committed wins."""
+
+    session_id: str
+    reason: str
+    ended_at: datetime
+
+
+class RoomSeen(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is in the room now, as the avatar's process sees it."""
+
+    generation: int
+    sequence: int
+    """Grows with each report of a generation; an older one that arrives late is ignored."""
+    people: int
+    """Standard, SIP and connector participants."""
+    agents: int
+
+
+class SessionOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How the run closed."""
+
+    outcome: str
+    """`ended`, or `refused` for a create that never started."""
+    reason: str
+    """An end reason, or a failure code."""
+    started: SessionStarted | None = None
+
+
+def workflow_id(session_id: str) -> str:
+    """The workflow id of a session: the session id itself, so that support can paste it into the UI's search."""
+    return session_id

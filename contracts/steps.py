@@ -1,0 +1,271 @@
+"""Every step that a workflow may ask for: its name on the wire, what goes in, what comes back."""
+
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from temporalio import activity
+
+from contracts.portraits import AvatarRef, FaceMeasures, StoredObject, StoredPortrait
+from contracts.session_workflow import RoomAddress
+from domain.avatars import AspectRatio
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+Owner = TypeVar("Owner")
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[In, Out]):
+    """A typed activity name. Workflows perform it; exactly one method implements it."""
+
+    name: str
+    takes: type[In]
+    gives: type[Out]
+
+    def implementation(
+        self, method: Callable[[Owner, In], Coroutine[Any, Any, Out]]
+    ) -> Callable[[Owner, In], Coroutine[Any, Any, Out]]:
+        """Mark a method as this step's activity; a type checker compares their types."""
+        setattr(method, "step", self)  # noqa: B010 - an attribute that functions do not declare
+        return activity.defn(name=self.name)(method)
+
+
+class Done(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a step that has nothing to say."""
+
+
+# --- pictures -------------------------------------------------------------------------------------------------
+
+
+class DecodeImageInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A staged picture, as the client sent it."""
+
+    source: StoredObject
+    staging_prefix: str
+
+
+class DecodeImageResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The picture upright, in RGB, at most 2560 pixels on its longer side, staged again."""
+
+    picture: StoredObject
+    width: int
+    height: int
+    source_format: str
+    source_width: int
+    source_height: int
+
+
+class AlignFaceInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A decoded picture."""
+
+    picture: StoredObject
+    staging_prefix: str
+    source_width: int
+    """The source's longer side tells how much smaller the decoded picture is; thresholds count source pixels."""
+    source_height: int
+
+
+class AlignFaceResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The aligned portraits, staged, and what was measured."""
+
+    primary: AspectRatio
+    portraits: tuple[StoredPortrait, ...]
+    measures: FaceMeasures
+
+
+class StoreAvatarInput(msgspec.Struct, frozen=True, kw_only=True):
+    """Staged portraits that are to become an avatar's own."""
+
+    avatar_id: str
+    portraits: tuple[StoredPortrait, ...]
+
+
+class StoreAvatarResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The portraits in their final place."""
+
+    portraits: tuple[StoredPortrait, ...]
+
+
+class RegisterAvatarInput(msgspec.Struct, frozen=True, kw_only=True):
+    """An avatar whose pictures are stored."""
+
+    avatar: AvatarRef
+    account_id: str
+    source_sha256: str
+
+
+class ForgetAvatarInput(msgspec.Struct, frozen=True, kw_only=True):
+    """An avatar that a failed create or upload may have made: its row and its objects go, unless a session uses it."""
+
+    avatar_id: str
+
+
+class DiscardStagedInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A staging prefix whose create is over."""
+
+    staging_prefix: str
+
+
+class ResolveAvatarInput(msgspec.Struct, frozen=True, kw_only=True):
+    """An avatar that a session wants to show."""
+
+    account_id: str
+    avatar_id: str
+
+
+# --- a session's record ----------------------------------------------------------------------------------------
+
+
+class CalculateExpiryInput(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose plan counts."""
+
+    account_id: str
+
+
+class CalculateExpiryResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The session's limits, counted from its start."""
+
+    plan: str
+    plan_seconds: float | None
+    enforced_seconds: float
+
+
+class AdmitSessionInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that asks for a place."""
+
+    session_id: str
+    account_id: str
+    avatar_id: str
+    aspect_ratio: AspectRatio
+    metadata: dict[str, Any]
+    remaining_seconds: float
+    """What is left of the create's time; its deadline is the database's time plus this."""
+
+
+class AdmitSessionResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The account's concurrency with this session counted."""
+
+    concurrency: int
+    max_concurrency: int
+
+
+class RecordStartedInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A session whose avatar is visible."""
+
+    session_id: str
+    generation: int
+    plan_seconds: float | None
+    enforced_seconds: float
+
+
+class RecordStartedResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The start as it was committed."""
+
+    started_at: datetime
+    expires_at: datetime | None
+    enforced_end: datetime
+
+
+class RecordEndedInput(msgspec.Struct, frozen=True, kw_only=True):
+    """An end: it releases the place and revokes the lease in the same transaction."""
+
+    session_id: str
+    reason: str
+    """An end reason, or the failure code of a create that failed."""
+
+
+class RecordEndedResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The end as it stands; `reason` is the first one that was committed."""
+
+    reason: str
+    ended_at: datetime | None
+    """None where the session was never admitted: there was nothing to end."""
+
+
+# --- leases and the room ----------------------------------------------------------------------------------------
+
+
+class LeaseServerInput(msgspec.Struct, frozen=True, kw_only=True):
+    """Who needs a slot, and under which fencing number."""
+
+    session_id: str
+    generation: int
+
+
+class LeaseServerResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The slot's server."""
+
+    boot_id: str
+    server: str
+    queue: str
+
+
+class LookAtLeaseInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A lease whose server may be lost."""
+
+    session_id: str
+    generation: int
+
+
+class LookAtLeaseResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What one look shows."""
+
+    held: bool
+    renewals: int
+
+
+class JoinRoomInput(msgspec.Struct, frozen=True, kw_only=True):
+    """Which avatar goes into which room."""
+
+    session_id: str
+    generation: int
+    room: RoomAddress
+    portrait: StoredPortrait
+
+
+class JoinRoomResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The avatar's video is published: the SFU has acknowledged it."""
+
+    participant_identity: str
+    participant_sid: str
+    room_name: str
+    video_track_sid: str
+    width: int
+    height: int
+    publish_ms: int
+    """From the start of the connect to the acknowledged publication."""
+
+
+class StayInRoomInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A joined session to stay with until it ends."""
+
+    session_id: str
+    generation: int
+
+
+class StayInRoomResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Why the avatar left the room by itself, or that it left because it was told to."""
+
+    reason: str
+    """An end reason, or `left` after a cancellation."""
+    served_ms: int
+
+
+decode_image = Step("decode_image", DecodeImageInput, DecodeImageResult)
+align_face = Step("align_face", AlignFaceInput, AlignFaceResult)
+store_avatar = Step("store_avatar", StoreAvatarInput, StoreAvatarResult)
+register_avatar = Step("register_avatar", RegisterAvatarInput, Done)
+forget_avatar = Step("forget_avatar", ForgetAvatarInput, Done)
+discard_staged = Step("discard_staged", DiscardStagedInput, Done)
+resolve_avatar = Step("resolve_avatar", ResolveAvatarInput, AvatarRef)
+calculate_expiry = Step("calculate_expiry", CalculateExpiryInput, CalculateExpiryResult)
+admit_session = Step("admit_session", AdmitSessionInput, AdmitSessionResult)
+record_started = Step("record_started", RecordStartedInput, RecordStartedResult)
+record_ended = Step("record_ended", RecordEndedInput, RecordEndedResult)
+lease_server = Step("lease_server", LeaseServerInput, LeaseServerResult)
+look_at_lease = Step("look_at_lease", LookAtLeaseInput, LookAtLeaseResult)
+join_room = Step("join_room", JoinRoomInput, JoinRoomResult)
+stay_in_room = Step("stay_in_room", StayInRoomInput, StayInRoomResult)

@@ -1,0 +1,38 @@
+"""What the upload's workflow takes and answers."""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from contracts.portraits import AvatarRef
+from contracts.session_workflow import NewPicture
+
+
+class UploadFaceInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A staged picture that is to become an avatar."""
+
+    account_id: str
+    avatar_id: str
+    picture: NewPicture
+    finish_within: timedelta
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a picture was refused."""
+
+    code: str
+    message: str
+    details: dict[str, Any] | None = None
+
+
+class UploadFaceOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The new avatar, or the refusal."""
+
+    avatar: AvatarRef | None = None
+    refusal: Refusal | None = None
+
+
+def upload_workflow_id(avatar_id: str) -> str:
+    """The workflow id of an upload."""
+    return f"upload-{avatar_id}"

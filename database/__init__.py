@@ -1,0 +1,1 @@
+"""What we remember. SQLAlchemy stays in here; domain types come out."""

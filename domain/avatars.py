@@ -1,0 +1,83 @@
+"""Avatars: the shapes they are stored in, and who may use them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from domain.failures import FailureCode, Refused
+
+
+class AspectRatio(StrEnum):
+    """The shapes a session's video can have."""
+
+    LANDSCAPE = "4:3"
+    PORTRAIT = "3:4"
+    SQUARE = "1:1"
+
+
+DEFAULT_ASPECT_RATIO = AspectRatio.LANDSCAPE
+PREVIEW = "preview"
+
+
+def parse_aspect_ratio(text: str) -> AspectRatio:
+    """The ratio a client asked for; `auto` is the default ratio. Anything else is refused."""
+    if text == "auto":
+        return DEFAULT_ASPECT_RATIO
+    try:
+        return AspectRatio(text)
+    except ValueError:
+        raise Refused(
+            FailureCode.INVALID_ASPECT_RATIO,
+            "aspect_ratio is not one of 4:3, 3:4, 1:1, auto",
+            details={"allowed": [*AspectRatio, "auto"]},
+        ) from None
+
+
+def orientation_of(width: int, height: int) -> AspectRatio:
+    """The profile that fits a source picture of `width` x `height` pixels."""
+    if width >= 1.15 * height:  # noqa: PLR2004
+        return AspectRatio.LANDSCAPE
+    return AspectRatio.PORTRAIT if height >= 1.15 * width else AspectRatio.SQUARE  # noqa: PLR2004
+
+
+@dataclass(frozen=True, kw_only=True)
+class Portrait:
+    """One stored picture of an avatar: where it is, what it must hash to, and where its face lies."""
+
+    key: str
+    """Object key in the store."""
+    sha256: str
+    size: int
+    """Bytes."""
+    width: int
+    height: int
+    keypoints: tuple[tuple[float, float], ...] = ()
+    """Left eye, right eye, nose, left and right corner of the mouth, in image order and pixels of this picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Avatar:
+    """A face that sessions can show."""
+
+    avatar_id: str
+    account_id: str | None
+    """The account that uploaded it; None makes it public."""
+    primary: AspectRatio
+    portraits: Mapping[str, Portrait]
+    """By aspect ratio, and one `preview`."""
+    created_at: datetime
+
+    @property
+    def tags(self) -> list[str]:
+        """The contract's tags."""
+        return ["user_exclusive", f"user_{self.account_id}"] if self.account_id else ["public"]
+
+
+def check_access(avatar: Avatar | None, account_id: str) -> Avatar:
+    """The avatar, if this account may use it; else AVATAR_NOT_FOUND or AVATAR_ACCESS_DENIED."""
+    if avatar is None:
+        raise Refused(FailureCode.AVATAR_NOT_FOUND, "Avatar not found")
+    if avatar.account_id not in (None, account_id):
+        raise Refused(FailureCode.AVATAR_ACCESS_DENIED, "Access denied to this avatar")
+    return avatar

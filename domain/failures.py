@@ -1,0 +1,116 @@
+"""The codes of every way a request can be refused or a session can fail to start. Knows neither HTTP nor Temporal."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class FailureCode(StrEnum):
+    """What went wrong, in one word that never changes."""
+
+    # The request itself
+    INVALID_JSON = "INVALID_JSON"
+    INVALID_REQUEST = "INVALID_REQUEST"
+    AVATAR_REQUIRED = "AVATAR_REQUIRED"
+    INVALID_AVATAR = "INVALID_AVATAR"
+    ROOM_REQUIRED = "ROOM_REQUIRED"
+    INVALID_ROOM = "INVALID_ROOM"
+    INVALID_ROOM_PLATFORM = "INVALID_ROOM_PLATFORM"
+    ROOM_PLATFORM_UNAVAILABLE = "ROOM_PLATFORM_UNAVAILABLE"
+    ROOM_HOST_NOT_ALLOWED = "ROOM_HOST_NOT_ALLOWED"
+    INVALID_ASPECT_RATIO = "INVALID_ASPECT_RATIO"
+    INVALID_METADATA = "INVALID_METADATA"
+    NOT_FOUND = "NOT_FOUND"
+    METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
+    LINK_EXPIRED = "LINK_EXPIRED"
+
+    # Who is asking, and for what
+    API_KEY_REQUIRED = "API_KEY_REQUIRED"
+    INVALID_API_KEY = "INVALID_API_KEY"
+    API_KEY_DEACTIVATED = "API_KEY_DEACTIVATED"
+    AVATAR_NOT_FOUND = "AVATAR_NOT_FOUND"
+    AVATAR_ACCESS_DENIED = "AVATAR_ACCESS_DENIED"
+    SESSION_NOT_FOUND = "SESSION_NOT_FOUND"
+    PLAN_REQUIRED = "PLAN_REQUIRED"
+    CONCURRENCY_LIMIT_REACHED = "CONCURRENCY_LIMIT_REACHED"
+
+    # The picture
+    INVALID_IMAGE_INPUT = "INVALID_IMAGE_INPUT"
+    URL_INPUT_DISABLED = "URL_INPUT_DISABLED"
+    IMAGE_TOO_LARGE = "IMAGE_TOO_LARGE"
+    IMAGE_TOO_SMALL = "IMAGE_TOO_SMALL"
+    IMAGE_TOO_MANY_PIXELS = "IMAGE_TOO_MANY_PIXELS"
+    IMAGE_TYPE_UNSUPPORTED = "IMAGE_TYPE_UNSUPPORTED"
+    IMAGE_DAMAGED = "IMAGE_DAMAGED"
+    NO_FACE = "NO_FACE"
+    SEVERAL_FACES = "SEVERAL_FACES"
+    FACE_TOO_SMALL = "FACE_TOO_SMALL"
+    FACE_CUT_OFF = "FACE_CUT_OFF"
+    EXTREME_POSE = "EXTREME_POSE"
+    ILLUSTRATION = "ILLUSTRATION"
+    TOO_BLURRY = "TOO_BLURRY"
+
+    # The room
+    ROOM_UNREACHABLE = "ROOM_UNREACHABLE"
+    ROOM_TOKEN_REFUSED = "ROOM_TOKEN_REFUSED"  # noqa: S105 - a code, not a secret
+    ROOM_JOIN_FAILED = "ROOM_JOIN_FAILED"
+
+    # Ourselves
+    AT_CAPACITY = "AT_CAPACITY"
+    SERVER_LOST = "SERVER_LOST"
+    LEASE_REVOKED = "LEASE_REVOKED"
+    CREATE_TIMED_OUT = "CREATE_TIMED_OUT"
+    CREATE_CANCELLED = "CREATE_CANCELLED"
+    TEMPORARILY_UNAVAILABLE = "TEMPORARILY_UNAVAILABLE"
+    INTERNAL_ERROR = "INTERNAL_ERROR"
+
+
+RETRYABLE = frozenset(
+    {
+        FailureCode.TEMPORARILY_UNAVAILABLE,
+        FailureCode.INTERNAL_ERROR,
+    }
+)
+"""Codes for which the step itself is worth another attempt; every other code is an answer, and stays the same."""
+
+SUGGESTIONS: Mapping[FailureCode, str] = {
+    FailureCode.AVATAR_REQUIRED: "Send `avatar`: an avatar id, or a picture as base64 or data URI.",
+    FailureCode.ROOM_REQUIRED: "Send `room` with `platform`, `url` and `token`.",
+    FailureCode.INVALID_ASPECT_RATIO: "Use 4:3, 3:4, 1:1 or auto.",
+    FailureCode.INVALID_METADATA: "Send a JSON object, or leave `metadata` out.",
+    FailureCode.ROOM_HOST_NOT_ALLOWED: "Ask the operator to add the room's host to GREENROOM_ROOM_HOSTS.",
+    FailureCode.AVATAR_ACCESS_DENIED: "Use an avatar of your own account or a public one (GET /v1/avatars).",
+    FailureCode.AVATAR_NOT_FOUND: "List the avatars that you can use with GET /v1/avatars.",
+    FailureCode.INVALID_IMAGE_INPUT: "Send exactly one of `file` (multipart), `image_base64` or `image_url`.",
+    FailureCode.URL_INPUT_DISABLED: "Send the picture itself: as a file, as base64 or as a data URI.",
+    FailureCode.IMAGE_TOO_LARGE: "Send a picture of at most 10 MB.",
+    FailureCode.IMAGE_TOO_SMALL: "Send a picture whose shorter side has at least 64 pixels; 500 or more look well.",
+    FailureCode.IMAGE_TOO_MANY_PIXELS: "Scale the picture down; 2560 pixels on the longer side lose nothing.",
+    FailureCode.IMAGE_TYPE_UNSUPPORTED: "Send a JPEG, PNG, GIF or WebP picture.",
+    FailureCode.IMAGE_DAMAGED: "Open the picture in a viewer and save it again; the file is cut off or damaged.",
+    FailureCode.NO_FACE: "Send a photograph that shows one person's face from the front, well lit.",
+    FailureCode.SEVERAL_FACES: "Crop the picture so that one person is left.",
+    FailureCode.FACE_TOO_SMALL: "Crop closer to the head, or send a picture of higher resolution.",
+    FailureCode.FACE_CUT_OFF: "Send a picture that shows the whole head with some room around it.",
+    FailureCode.EXTREME_POSE: "Send a picture in which the person looks towards the camera with the head upright.",
+    FailureCode.ILLUSTRATION: "Send a photograph; drawings do not move convincingly.",
+    FailureCode.TOO_BLURRY: "Send a sharper picture.",
+    FailureCode.ROOM_UNREACHABLE: "Check `room.url`; the avatar server could not reach a room there.",
+    FailureCode.ROOM_TOKEN_REFUSED: (
+        "Check that `room.token` was made with the room's own API secret, is not expired and allows joining."
+    ),
+    FailureCode.ROOM_JOIN_FAILED: "Check that the token allows publishing, and try again.",
+    FailureCode.AT_CAPACITY: "Try again shortly; a slot is freed whenever a session ends.",
+    FailureCode.CONCURRENCY_LIMIT_REACHED: "End a running session, or ask for a larger plan.",
+    FailureCode.LINK_EXPIRED: "Ask for a fresh address with GET /v1/avatars.",
+}
+"""What a person can do about a code; the messages say what happened, these say what helps."""
+
+
+class Refused(Exception):
+    """A rule said no; `code` says which, `details` what was measured."""
+
+    def __init__(self, code: FailureCode, message: str, *, details: Mapping[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = dict(details) if details else None

@@ -1,0 +1,55 @@
+"""Leases: who holds a slot of an avatar server, under which generation."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class LeaseState(StrEnum):
+    """A lease is held until it is revoked; its slot is freed once the server says that the process is gone."""
+
+    HELD = "held"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """A slot of one boot of one avatar server, held for one session."""
+
+    session_id: str
+    generation: int
+    """Fencing number: grows with each lease of the session; the holder of an older one is refused."""
+    boot_id: str
+    server: str
+    """The server's name, for people."""
+    queue: str
+    """The task queue of that boot."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaseSight:
+    """What one look at a lease row shows."""
+
+    held: bool
+    renewals: int
+    """How often the server has renewed it; two looks at the same number 1.5 s apart mean that the server is lost."""
+    served_ms: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """What an avatar server says of one session when it renews."""
+
+    session_id: str
+    generation: int
+    served_ms: int
+    """Milliseconds since the first published frame, by the media process's monotonic clock."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenewalAnswer:
+    """What the database answers to a renewal."""
+
+    known: bool
+    """False where the server's own row is gone: it must register under a new boot id."""
+    held: frozenset[tuple[str, int]]
+    """The (session, generation) pairs that still hold; a process for any other must leave its room."""

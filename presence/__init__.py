@@ -1,0 +1,1 @@
+"""What moves and speaks in the room: audio in, picture out."""

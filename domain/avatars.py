@@ -36,9 +36,9 @@ def parse_aspect_ratio(text: str) -> AspectRatio:
 
 def orientation_of(width: int, height: int) -> AspectRatio:
     """The profile that fits a source picture of `width` x `height` pixels."""
-    if width >= 1.15 * height:  # noqa: PLR2004
+    if width >= 1.15 * height:
         return AspectRatio.LANDSCAPE
-    return AspectRatio.PORTRAIT if height >= 1.15 * width else AspectRatio.SQUARE  # noqa: PLR2004
+    return AspectRatio.PORTRAIT if height >= 1.15 * width else AspectRatio.SQUARE
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,58 @@
+"""Finds every process of one run by its environment mark GREENROOM_RUN, grandchildren included; it kills none."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+MARK = "GREENROOM_RUN"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkedProcess:
+    """One living process of a run."""
+
+    pid: int
+    command: str
+
+
+def marked(run: str) -> list[MarkedProcess]:
+    """The living processes that were started with this mark; zombies do not count, nor does the caller."""
+    needle = f"{MARK}={run}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            marks = (folder / "environ").read_bytes().split(b"\0")
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except OSError:
+            continue  # it ended while we looked
+        if needle in marks and int(folder.name) != os.getpid():
+            found.append(MarkedProcess(pid=int(folder.name), command=command))
+    return found
+
+
+def left_after(run: str, within_s: float) -> list[MarkedProcess]:
+    """What is still alive of a run when everything ended, or when `within_s` seconds are over."""
+    deadline = time.monotonic() + within_s
+    while (found := marked(run)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return status.rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def gone_within(pid: int, within_s: float) -> bool:
+    """Whether a process has ended within so many seconds."""
+    deadline = time.monotonic() + within_s
+    while is_alive(pid):
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.02)
+    return True

@@ -114,3 +114,17 @@ class Refused(Exception):
         self.code = code
         self.message = message
         self.details = dict(details) if details else None
+
+
+class Unavailable(Refused):
+    """A part that we depend on did not answer; the same request may succeed later.
+
+    `trouble` names the part for our log. Clients do not see it, since it may quote addresses.
+    """
+
+    def __init__(self, trouble: str) -> None:
+        super().__init__(FailureCode.TEMPORARILY_UNAVAILABLE, "the service is temporarily unavailable; try again")
+        self.trouble = trouble
+
+    def __str__(self) -> str:
+        return self.trouble

@@ -92,19 +92,18 @@ class Due:
 
 @dataclass(frozen=True, kw_only=True)
 class Life:
-    """Everything that decides when a running session ends by itself."""
+    """What decides when a running session ends by itself."""
 
     started_at: datetime
     enforced_end: datetime
     timers: LifeTimers = field(default_factory=LifeTimers)
-    occupancy: RoomOccupancy = field(default_factory=RoomOccupancy)
 
-    def next_due(self) -> Due:
+    def next_due(self, occupancy: RoomOccupancy) -> Due:
         """The timer that fires first. There always is one (invariant I6)."""
         dues = [Due(at=self.enforced_end, reason=EndReason.EXPIRED)]
-        if not self.occupancy.someone_was_there:
+        if not occupancy.someone_was_there:
             dues.append(Due(at=self.started_at + self.timers.nobody_joined, reason=EndReason.NOBODY_JOINED))
-        elif self.occupancy.empty_since is not None:
-            left = self.occupancy.empty_since + self.timers.participants_left
+        elif occupancy.empty_since is not None:
+            left = occupancy.empty_since + self.timers.participants_left
             dues.append(Due(at=left, reason=EndReason.PARTICIPANTS_LEFT))
         return min(dues, key=lambda due: due.at)

@@ -1,0 +1,88 @@
+"""The library of avatars: looking one up, storing one's pictures, registering it, and undoing that."""
+
+from datetime import UTC, datetime
+
+from activities.failures import translated
+from activities.portraits import avatar_ref, to_domain
+from adapters.object_store import ObjectStore
+from contracts import steps
+from contracts.portraits import AvatarRef, StoredObject, StoredPortrait
+from database.avatars import Avatars
+from domain.avatars import Avatar, check_access
+
+
+class AvatarActivities:
+    """Rows in the database and pictures in the object store; the pictures come first and go last."""
+
+    def __init__(self, avatars: Avatars, store: ObjectStore) -> None:
+        self._avatars = avatars
+        self._store = store
+
+    @steps.resolve_avatar.implementation
+    async def resolve_avatar(self, value: steps.ResolveAvatarInput) -> AvatarRef:
+        """The avatar, if this account may use it."""
+        with translated():
+            return avatar_ref(check_access(await self._avatars.get(value.avatar_id), value.account_id))
+
+    @steps.store_avatar.implementation
+    async def store_avatar(self, value: steps.StoreAvatarInput) -> steps.StoreAvatarResult:
+        """Copy the staged pictures to the avatar's own place, checked on the way."""
+        stored = []
+        with translated():
+            for portrait in value.portraits:
+                data = await self._store.get(portrait.object.key, portrait.object.sha256)
+                key = portrait_key(value.avatar_id, portrait.profile)
+                sha256 = await self._store.put(key, data)
+                stored.append(_at(portrait, StoredObject(key=key, sha256=sha256, size=len(data))))
+        return steps.StoreAvatarResult(portraits=tuple(stored))
+
+    @steps.register_avatar.implementation
+    async def register_avatar(self, value: steps.RegisterAvatarInput) -> steps.Done:
+        """Insert the avatar; a repeat changes nothing."""
+        ref = value.avatar
+        avatar = Avatar(
+            avatar_id=ref.avatar_id,
+            account_id=value.account_id,
+            primary=ref.primary,
+            portraits={portrait.profile: to_domain(portrait) for portrait in ref.portraits},
+            created_at=datetime.now(UTC),
+        )
+        with translated():
+            await self._avatars.register(avatar, value.source_sha256)
+        return steps.Done()
+
+    @steps.forget_avatar.implementation
+    async def forget_avatar(self, value: steps.ForgetAvatarInput) -> steps.Done:
+        """Delete the avatar's row and pictures, unless a session refers to it."""
+        with translated():
+            await self._avatars.forget(value.avatar_id)
+            if await self._avatars.get(value.avatar_id) is None:
+                await self._store.delete_below(avatar_prefix(value.avatar_id))
+        return steps.Done()
+
+    @steps.discard_staged.implementation
+    async def discard_staged(self, value: steps.DiscardStagedInput) -> steps.Done:
+        """Delete what a create or upload staged."""
+        with translated():
+            await self._store.delete_below(value.staging_prefix)
+        return steps.Done()
+
+
+def avatar_prefix(avatar_id: str) -> str:
+    """Where an avatar's pictures lie."""
+    return f"avatars/{avatar_id}"
+
+
+def portrait_key(avatar_id: str, profile: str) -> str:
+    """The object key of one of an avatar's pictures; a colon is no good in file names."""
+    return f"{avatar_prefix(avatar_id)}/{profile.replace(':', 'x')}.jpg"
+
+
+def _at(portrait: StoredPortrait, stored: StoredObject) -> StoredPortrait:
+    return StoredPortrait(
+        profile=portrait.profile,
+        object=stored,
+        width=portrait.width,
+        height=portrait.height,
+        keypoints=portrait.keypoints,
+    )

@@ -1,0 +1,27 @@
+"""The one place where a refusal becomes a Temporal failure."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from temporalio.exceptions import ApplicationError
+
+from domain.failures import RETRYABLE, Refused, Unavailable
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise Refused as ApplicationError(type=code), retryable where its code says so.
+
+    The cause is not passed on: its message may quote addresses and values, and a history is read by many.
+    """
+    try:
+        yield
+    except Refused as refusal:
+        if isinstance(refusal, Unavailable):
+            log.warning("a step will be tried again: %s", refusal)
+        details = [refusal.details] if refusal.details else []
+        retryable = refusal.code in RETRYABLE
+        raise ApplicationError(refusal.message, *details, type=refusal.code, non_retryable=not retryable) from None

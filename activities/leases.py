@@ -1,0 +1,26 @@
+"""Slots of avatar servers: claiming one, and looking at one that may be lost."""
+
+from activities.failures import translated
+from contracts import steps
+from database.leases import Leases
+
+
+class LeaseActivities:
+    """The lease row is the authority; these steps write and read it."""
+
+    def __init__(self, leases: Leases) -> None:
+        self._leases = leases
+
+    @steps.lease_server.implementation
+    async def lease_server(self, value: steps.LeaseServerInput) -> steps.LeaseServerResult:
+        """Claim a free slot; AT_CAPACITY where there is none."""
+        with translated():
+            lease = await self._leases.claim(session_id=value.session_id, generation=value.generation)
+        return steps.LeaseServerResult(boot_id=lease.boot_id, server=lease.server, queue=lease.queue)
+
+    @steps.look_at_lease.implementation
+    async def look_at_lease(self, value: steps.LookAtLeaseInput) -> steps.LookAtLeaseResult:
+        """How often the lease was renewed so far, and whether it still holds."""
+        with translated():
+            sight = await self._leases.look(session_id=value.session_id, generation=value.generation)
+        return steps.LookAtLeaseResult(held=sight.held, renewals=sight.renewals)

@@ -1,0 +1,50 @@
+"""The only writer of a session's status. Each change and its audit row are one transaction."""
+
+from database.sessions import Sessions
+
+from activities.failures import translated
+from contracts import steps
+
+
+class LifecycleActivities:
+    """Admission, start and end of sessions."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    @steps.admit_session.implementation
+    async def admit_session(self, value: steps.AdmitSessionInput) -> steps.AdmitSessionResult:
+        """Give the session a place in its account."""
+        with translated():
+            concurrency = await self._sessions.admit(
+                session_id=value.session_id,
+                account_id=value.account_id,
+                avatar_id=value.avatar_id,
+                aspect_ratio=value.aspect_ratio,
+                metadata=value.metadata,
+                remaining_seconds=value.remaining_seconds,
+            )
+        return steps.AdmitSessionResult(concurrency=concurrency.current, max_concurrency=concurrency.max)
+
+    @steps.record_started.implementation
+    async def record_started(self, value: steps.RecordStartedInput) -> steps.RecordStartedResult:
+        """Commit the start, unless the create's deadline has passed or its lease is gone."""
+        with translated():
+            started = await self._sessions.start(
+                session_id=value.session_id,
+                generation=value.generation,
+                plan_seconds=value.plan_seconds,
+                enforced_seconds=value.enforced_seconds,
+            )
+        return steps.RecordStartedResult(
+            started_at=started.started_at, expires_at=started.expires_at, enforced_end=started.enforced_end
+        )
+
+    @steps.record_ended.implementation
+    async def record_ended(self, value: steps.RecordEndedInput) -> steps.RecordEndedResult:
+        """Commit the end, which releases the place and revokes the lease; the first reason stays."""
+        with translated():
+            ended = await self._sessions.end(session_id=value.session_id, reason=value.reason)
+        if ended is None:
+            return steps.RecordEndedResult(reason=value.reason, ended_at=None)
+        return steps.RecordEndedResult(reason=ended.reason, ended_at=ended.ended_at)

@@ -1,0 +1,138 @@
+"""The HTTP service, put together from settings."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import ScalarRenderPlugin
+from temporalio.client import Client
+
+from adapters.object_store import ObjectStore
+from adapters.sealing import Sealer
+from adapters.signing import Signer
+from api.auth import SECURITY_COMPONENTS, provide_account
+from api.errors import HANDLERS
+from api.readiness import NotReady, Readiness
+from api.routes.avatars import avatars_router
+from api.routes.files import get_file
+from api.routes.health import healthz, readyz
+from api.routes.sessions import sessions_router
+from api.services import Services
+from api.sessions_gateway import SessionsGateway
+from api.sweeper import sweep_for_ever
+from api.temporal_calls import Canceller
+from api.uploads_gateway import UploadsGateway
+from api.views import AvatarViews
+from database.accounts import Accounts
+from database.avatar_servers import AvatarServers
+from database.avatars import Avatars
+from database.engine import open_engine
+from database.migrations import is_current
+from database.sessions import Sessions
+from runtime.settings import Settings, parse_keys
+from runtime.temporal_client import connect
+
+MAX_BODY_BYTES = 15 * 2**20
+"""Room for 10 MB as base64."""
+
+OPENAPI = OpenAPIConfig(
+    title="Greenroom",
+    version="1",
+    description="A self-hosted, durable backend for real-time talking avatars.",
+    components=SECURITY_COMPONENTS,
+    render_plugins=[ScalarRenderPlugin()],
+)
+
+
+def create_app(settings: Settings, environ: Mapping[str, str]) -> Litestar:
+    """The application. It starts while Temporal is down, and answers 503 until it is back."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await _open(app.state, settings, environ, stack)
+            yield
+
+    return Litestar(
+        [sessions_router, avatars_router, get_file, healthz, readyz],
+        dependencies={
+            "services": Provide(_services),
+            "readiness": Provide(_readiness),
+            "account_id": Provide(provide_account),
+        },
+        exception_handlers=HANDLERS,
+        lifespan=[lifespan],
+        openapi_config=OPENAPI,
+        request_max_body_size=MAX_BODY_BYTES,
+    )
+
+
+async def _services(state: State) -> Services:
+    services: Services = state.services
+    return services
+
+
+async def _readiness(state: State) -> Readiness:
+    readiness: Readiness = state.readiness
+    return readiness
+
+
+async def _open(state: State, settings: Settings, environ: Mapping[str, str], stack: AsyncExitStack) -> None:
+    """Open what the handlers need, and see to it that it is closed."""
+    engine = open_engine(settings.database_address)
+    stack.push_async_callback(engine.dispose)
+    client = await connect(environ, lazy=True)
+    canceller = Canceller(client)
+    stack.push_async_callback(canceller.aclose)
+    store = ObjectStore(settings.storage_address)
+    signer = Signer(parse_keys(settings.server_keys, "GREENROOM_SERVER_KEYS"))
+    state.accounts = Accounts(engine)
+    state.services = Services(
+        settings=settings,
+        accounts=state.accounts,
+        avatars=Avatars(engine),
+        sessions=Sessions(engine),
+        store=store,
+        signer=signer,
+        sealer=Sealer(parse_keys(settings.sealing_keys, "GREENROOM_SEALING_KEYS")),
+        gateway=SessionsGateway(client, canceller, settings.temporal_wait_s),
+        uploads=UploadsGateway(client, canceller, settings.temporal_wait_s),
+        views=AvatarViews(signer, settings.public_address),
+    )
+
+    async def database() -> None:
+        if not await is_current(engine):
+            raise NotReady("its tables are not those of this version; run `greenroom migrate`")
+
+    async def avatar_servers() -> None:
+        free, total = await AvatarServers(engine).capacity()
+        if total == 0:
+            raise NotReady("no avatar server is alive")
+        if free == 0:
+            raise NotReady(f"all {total} slots are in use")
+
+    state.readiness = Readiness(
+        {
+            "database": database,
+            "temporal": lambda: _temporal(client),
+            "storage": store.check,
+            "avatar_servers": avatar_servers,
+        }
+    )
+    sweeping = asyncio.create_task(sweep_for_ever(store))
+    stack.push_async_callback(_stopped, sweeping)
+
+
+async def _temporal(client: Client) -> None:
+    if not await client.service_client.check_health():
+        raise NotReady("does not serve")
+
+
+async def _stopped(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,63 @@
+"""The room of a create: which platform, and an address that an avatar may be sent to. Connects to nothing."""
+
+from urllib.parse import urlsplit
+
+from msgspec import UNSET, UnsetType
+
+from contracts.http import RoomRequest
+from domain.failures import FailureCode, Refused
+
+SUPPORTED = "livekit"
+KNOWN = ("livekit", "daily", "proxy")
+SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
+ANY_HOST = "*"
+
+
+class CheckedRoom:
+    """A room request that can be acted on."""
+
+    def __init__(self, url: str, token: str, display_name: str | None) -> None:
+        self.platform = SUPPORTED
+        self.url = url
+        self.token = token
+        self.display_name = display_name
+
+
+def check_room(room: RoomRequest | UnsetType, allowed_hosts: frozenset[str]) -> CheckedRoom:
+    """The room, or a refusal that names what is missing or wrong."""
+    if isinstance(room, UnsetType):
+        raise Refused(FailureCode.ROOM_REQUIRED, "room is required")
+    _check_platform(room.platform)
+    if isinstance(room.url, UnsetType) or not room.url:
+        raise Refused(FailureCode.INVALID_ROOM, "room.url is required")
+    if isinstance(room.token, UnsetType) or not room.token:
+        raise Refused(FailureCode.INVALID_ROOM, "room.token is required")
+    name = None if room.display_name is UNSET else str(room.display_name)
+    return CheckedRoom(room_url(room.url, allowed_hosts), room.token, name)
+
+
+def room_url(text: str, allowed_hosts: frozenset[str]) -> str:
+    """The room's address as `ws(s)://host[:port][/path]`, without anything in it that could be a secret."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port, parts = None, None, urlsplit("")
+    scheme = SCHEMES.get(parts.scheme.lower())
+    if scheme is None or not host or parts.username is not None:
+        raise Refused(FailureCode.INVALID_ROOM, "room.url must be ws(s)://host[:port] without a user name")
+    if not allowed_hosts & {ANY_HOST, host.lower()}:
+        raise Refused(FailureCode.ROOM_HOST_NOT_ALLOWED, "avatars may not be sent to this room's host")
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+
+
+def _check_platform(platform: str | UnsetType) -> None:
+    if isinstance(platform, UnsetType):
+        raise Refused(FailureCode.INVALID_ROOM_PLATFORM, "room.platform is required")
+    if platform not in KNOWN:
+        details = {"allowed": list(KNOWN)}
+        raise Refused(FailureCode.INVALID_ROOM_PLATFORM, "room.platform is not known", details=details)
+    if platform != SUPPORTED:
+        message = f"rooms of platform {platform} are not enabled here"
+        raise Refused(FailureCode.ROOM_PLATFORM_UNAVAILABLE, message, details={"available": [SUPPORTED]})

@@ -1,0 +1,65 @@
+"""From a create's body to the workflow's input. Everything that can be refused without work is refused here."""
+
+from datetime import timedelta
+from typing import Any
+
+from msgspec import UNSET, UnsetType
+from ulid import ULID
+
+from api.pictures import picture_in, stage
+from api.room_requests import CheckedRoom, check_room
+from api.services import Services
+from contracts.http import CreateSessionRequest
+from contracts.session_workflow import CreateSessionInput, NewPicture, RoomAddress
+from domain import ids
+from domain.avatars import DEFAULT_ASPECT_RATIO, check_access, parse_aspect_ratio
+from domain.failures import FailureCode, Refused
+
+ROOM_TOKEN_FIELD = "room.token"  # noqa: S105 - the field's name, which the sealed token is bound to
+
+
+async def session_command(services: Services, account_id: str, request: CreateSessionRequest) -> CreateSessionInput:
+    """The workflow's input; a picture is staged last, when nothing else can be refused any more."""
+    avatar = _avatar_field(request)
+    ratio = DEFAULT_ASPECT_RATIO
+    if not isinstance(request.aspect_ratio, UnsetType):
+        ratio = parse_aspect_ratio(request.aspect_ratio)
+    room = check_room(request.room, services.room_hosts)
+    metadata: dict[str, Any] = {} if isinstance(request.metadata, UnsetType) else request.metadata
+    picture_bytes = picture_in(avatar)
+    if picture_bytes is None:
+        check_access(await services.avatars.get(avatar), account_id)
+    session_id = ids.session_id(str(ULID()))
+    picture: NewPicture | None = None
+    if picture_bytes is not None:
+        picture = await stage(services.store, session_id, picture_bytes)
+    settings = services.settings
+    within = settings.create_with_picture_within_s if picture else settings.create_within_s
+    return CreateSessionInput(
+        session_id=session_id,
+        account_id=account_id,
+        avatar_id=ids.avatar_id(str(ULID())) if picture else avatar,
+        aspect_ratio=ratio,
+        room=_sealed(services, session_id, room),
+        create_within=timedelta(seconds=within),
+        picture=picture,
+        metadata=metadata,
+        nobody_joined_after=timedelta(seconds=settings.nobody_joined_s),
+        participants_left_after=timedelta(seconds=settings.participants_left_s),
+    )
+
+
+def _avatar_field(request: CreateSessionRequest) -> str:
+    for value in (request.avatar, request.avatar_id, request.avatar_image_url):
+        if value is not UNSET and value:
+            return str(value)
+    raise Refused(FailureCode.AVATAR_REQUIRED, "avatar is required")
+
+
+def _sealed(services: Services, session_id: str, room: CheckedRoom) -> RoomAddress:
+    return RoomAddress(
+        platform=room.platform,
+        url=room.url,
+        sealed_token=services.sealer.seal(room.token, session_id=session_id, field=ROOM_TOKEN_FIELD),
+        display_name=room.display_name,
+    )

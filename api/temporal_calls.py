@@ -1,0 +1,108 @@
+"""Calls to Temporal that end when they should: bounded, and cancelled when nobody waits for their result any more."""
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain.failures import FailureCode, Refused, Unavailable
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
+
+GIVE_UP_AFTER_S = 600.0
+"""How long a cancellation is tried again while Temporal is away."""
+MAY_STILL_APPEAR_S = 30.0
+"""How long a workflow that Temporal does not know yet may still be started by a request that is under way."""
+
+
+class TooLong(Exception):
+    """The call's time was up."""
+
+
+async def bounded(call: Coroutine[Any, Any, T], seconds: float) -> T:
+    """The call's result; TooLong when its time is up, Unavailable when Temporal is away.
+
+    A task is waited for, not a time-out around the call: the SDK turns a cancellation into an error of its own, so
+    that `asyncio.timeout` would never see it, and its own time limits do not hold while the server is down.
+    """
+    task = asyncio.create_task(call)
+    try:
+        done, _ = await asyncio.wait({task}, timeout=seconds)
+    except asyncio.CancelledError:
+        _drop(task)
+        raise
+    if not done:
+        _drop(task)
+        raise TooLong
+    try:
+        return task.result()
+    except RPCError as error:
+        if error.status in AWAY:
+            raise Unavailable(f"Temporal: {error.status.name}") from error
+        raise
+    except RuntimeError as error:  # what a lazy client raises when its first connection fails
+        raise Unavailable("Temporal: no connection") from error
+
+
+def _drop(task: "asyncio.Task[Any]") -> None:
+    """Cancel a task whose outcome nobody reads, without a warning about it."""
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    task.cancel()
+
+
+def refusal_of(cause: BaseException | None) -> Refused:
+    """The refusal that a workflow raised or returned, by its code."""
+    if not isinstance(cause, ApplicationError):
+        return Refused(FailureCode.CREATE_CANCELLED, "the request was cancelled")
+    try:
+        code = FailureCode(cause.type or "")
+    except ValueError:
+        log.exception("a workflow failed with an unknown code: %s", cause.type)
+        return Refused(FailureCode.INTERNAL_ERROR, "something went wrong on our side")
+    details = cause.details[0] if cause.details and isinstance(cause.details[0], dict) else None
+    return Refused(code, cause.message, details=details)
+
+
+class Canceller:
+    """Cancels workflows in the background until Temporal has taken it (design rule 2)."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def cancel(self, workflow_id: str) -> None:
+        """See to it that the workflow is cancelled, also if it is started only after this call."""
+        task = asyncio.create_task(self._cancel(workflow_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def aclose(self) -> None:
+        """Stop trying."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _cancel(self, workflow_id: str) -> None:
+        loop = asyncio.get_running_loop()
+        began, pause = loop.time(), 0.25
+        while loop.time() - began < GIVE_UP_AFTER_S:
+            try:
+                await bounded(self._client.get_workflow_handle(workflow_id).cancel(), 5)
+            except (TooLong, Unavailable):
+                pass
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND or loop.time() - began > MAY_STILL_APPEAR_S:
+                    return
+            else:
+                return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 5)
+        log.error("workflow %s could not be cancelled", workflow_id)

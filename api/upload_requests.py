@@ -1,0 +1,77 @@
+"""The picture of an upload, however it was sent: a file, base64 in JSON or in a form. Exactly one input is taken."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request
+from litestar.datastructures import State, UploadFile
+from litestar.enums import RequestEncodingType
+from litestar.openapi.spec import OpenAPIMediaType, Operation, Reference, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIType
+from msgspec import UNSET
+
+from api.pictures import MAX_IMAGE_BYTES, check_size, decode_base64
+from contracts.http import UploadFaceRequest
+from domain.failures import FailureCode, Refused
+
+
+async def uploaded_picture(request: Request[Any, Any, State]) -> bytes:
+    """The picture's bytes; INVALID_IMAGE_INPUT unless there is exactly one, of at most 10 MB."""
+    if request.content_type[0] == RequestEncodingType.MULTI_PART:
+        return await _from_form(request)
+    if request.content_type[0] != RequestEncodingType.JSON:
+        raise Refused(FailureCode.INVALID_IMAGE_INPUT, "send application/json or multipart/form-data")
+    return _from_fields(await _json(request))
+
+
+async def _json(request: Request[Any, Any, State]) -> UploadFaceRequest:
+    try:
+        return msgspec.json.decode(await request.body(), type=UploadFaceRequest)
+    except msgspec.ValidationError as error:
+        raise Refused(FailureCode.INVALID_IMAGE_INPUT, str(error)) from None
+    except msgspec.DecodeError:
+        raise Refused(FailureCode.INVALID_JSON, "the request body is not JSON") from None
+
+
+async def _from_form(request: Request[Any, Any, State]) -> bytes:
+    form = await request.form()
+    files = [value for value in form.getall("file", []) if isinstance(value, UploadFile)]
+    texts = {name: str(form[name]) for name in ("image_base64", "image_url") if form.get(name)}
+    if len(files) + len(texts) != 1:
+        raise _not_one()
+    if texts:
+        return _from_fields(msgspec.convert(texts, UploadFaceRequest))
+    return check_size(await files[0].read(MAX_IMAGE_BYTES + 1))
+
+
+def _from_fields(fields: UploadFaceRequest) -> bytes:
+    given = [value for value in (fields.image_base64, fields.image_url) if value is not UNSET and value]
+    if len(given) != 1:
+        raise _not_one()
+    if fields.image_base64 is UNSET or not fields.image_base64:
+        raise Refused(FailureCode.URL_INPUT_DISABLED, "pictures by address are not enabled here")
+    return decode_base64(str(fields.image_base64))
+
+
+def _not_one() -> Refused:
+    return Refused(FailureCode.INVALID_IMAGE_INPUT, "send exactly one picture")
+
+
+class UploadOperation(Operation):
+    """Documents the two content types, which Litestar cannot read off a handler that takes both."""
+
+    def __post_init__(self) -> None:
+        """Add the request body."""
+        text = Schema(type=OpenAPIType.STRING)
+        file = Schema(type=OpenAPIType.STRING, content_media_type="application/octet-stream")
+        fields: dict[str, Reference | Schema] = {"image_base64": text, "image_url": text}
+        self.request_body = RequestBody(
+            description="Exactly one of a file, base64 (with or without a data URI's prefix) and an address.",
+            required=True,
+            content={
+                "application/json": OpenAPIMediaType(schema=Schema(type=OpenAPIType.OBJECT, properties=fields)),
+                "multipart/form-data": OpenAPIMediaType(
+                    schema=Schema(type=OpenAPIType.OBJECT, properties={"file": file, **fields})
+                ),
+            },
+        )

@@ -1,0 +1,74 @@
+"""How sessions and avatars look to clients."""
+
+from datetime import UTC, datetime, timedelta
+
+from msgspec import UNSET, UnsetType
+
+from adapters.signing import Signer
+from contracts.http import (
+    AvatarView,
+    ConcurrencyView,
+    MinutesView,
+    SessionAvatarView,
+    SessionView,
+    UsageView,
+    instant,
+)
+from domain.avatars import PREVIEW, Avatar
+from domain.plans import UNLIMITED, Concurrency
+from domain.session import Session
+
+LINK_LIFE = timedelta(hours=1)
+
+
+def session_view(session: Session, *, token: str | UnsetType = UNSET) -> SessionView:
+    """A session as it stands now."""
+    return SessionView(
+        session_id=session.session_id,
+        status=session.status,
+        started_at=_instant(session.started_at),
+        ended_at=_instant(session.ended_at),
+        expiration=_instant(session.expires_at),
+        aspect_ratio=session.aspect_ratio,
+        duration=session.duration_seconds(datetime.now(UTC)),
+        metadata=dict(session.metadata),
+        end_reason=session.end_reason,
+        avatar=SessionAvatarView(avatar_id=session.avatar_id),
+        session_token=token,
+    )
+
+
+def usage_view(concurrency: Concurrency) -> UsageView:
+    """The account's usage. Minutes are not counted yet: the one plan has no limit."""
+    return UsageView(
+        concurrency=ConcurrencyView(current=concurrency.current, max=concurrency.max, available=concurrency.available),
+        minutes=MinutesView(total_remaining=UNLIMITED),
+    )
+
+
+class AvatarViews:
+    """Avatars with addresses of their pictures, signed for an hour."""
+
+    def __init__(self, signer: Signer, base: str) -> None:
+        self._signer = signer
+        self._base = base
+
+    def view(self, avatar: Avatar) -> AvatarView:
+        """An avatar as a client sees it."""
+        return AvatarView(
+            avatar_id=avatar.avatar_id,
+            tags=avatar.tags,
+            preview_url=self.address(avatar.portraits[PREVIEW].key),
+            image_url=self.address(avatar.portraits[avatar.primary].key),
+        )
+
+    def address(self, key: str) -> str:
+        """An address of an object. It stays the same for a quarter of an hour, so that browsers can cache it."""
+        quarter = 900
+        now = int(datetime.now(UTC).timestamp())
+        expires = now - now % quarter + quarter + int(LINK_LIFE.total_seconds())
+        return self._signer.object_address(self._base, key, expires)
+
+
+def _instant(moment: datetime | None) -> str | None:
+    return None if moment is None else instant(moment)

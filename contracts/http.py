@@ -1,0 +1,180 @@
+"""The bodies of the HTTP API: AgentHuman's public contract. Unknown fields in requests are ignored."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+
+class RoomRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """The customer's own video room."""
+
+    platform: str | UnsetType = UNSET
+    """`livekit`."""
+    url: str | UnsetType = UNSET
+    """Address of the LiveKit server, `ws(s)://` or `http(s)://`."""
+    token: str | UnsetType = UNSET
+    """The token the avatar joins with."""
+    display_name: str | UnsetType = UNSET
+
+
+class CreateSessionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that is to start at once."""
+
+    avatar: str | UnsetType = UNSET
+    """An avatar id, or a picture as base64 or data URI, from which an avatar is made first."""
+    avatar_id: str | UnsetType = UNSET
+    """Older name of `avatar`."""
+    avatar_image_url: str | UnsetType = UNSET
+    """Older name of `avatar`."""
+    aspect_ratio: str | UnsetType = UNSET
+    """`4:3` (the default), `3:4`, `1:1` or `auto`."""
+    room: RoomRequest | UnsetType = UNSET
+    metadata: dict[str, Any] | UnsetType = UNSET
+    """Any JSON object; it comes back with the session."""
+
+
+class UploadFaceRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture of one face. Exactly one of the two."""
+
+    image_base64: str | UnsetType = UNSET
+    """With or without a data URI's prefix."""
+    image_url: str | UnsetType = UNSET
+
+
+class SessionAvatarView(msgspec.Struct, frozen=True, kw_only=True):
+    """The avatar that a session shows."""
+
+    avatar_id: str
+
+
+class SessionView(msgspec.Struct, frozen=True, kw_only=True):
+    """A session."""
+
+    session_id: str
+    status: str
+    """`created`, `started` or `ended`."""
+    started_at: str | None
+    ended_at: str | None
+    expiration: str | None
+    """When the plan ends it; null where the plan has no limit."""
+    aspect_ratio: str
+    duration: int
+    """Whole seconds: so far while it runs, in total once it has ended."""
+    metadata: dict[str, Any]
+    end_reason: str | None
+    avatar: SessionAvatarView
+    session_token: str | UnsetType = UNSET
+    """In the answer to a create only."""
+
+
+class ConcurrencyView(msgspec.Struct, frozen=True, kw_only=True):
+    """How many sessions run, and how many may."""
+
+    current: int
+    max: int
+    available: int
+
+
+class MinutesView(msgspec.Struct, frozen=True, kw_only=True):
+    """Minutes that are left."""
+
+    total_remaining: int
+
+
+class UsageView(msgspec.Struct, frozen=True, kw_only=True):
+    """The account's usage, the new session counted."""
+
+    concurrency: ConcurrencyView
+    minutes: MinutesView
+
+
+class SessionCreated(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a create: the avatar's video is published in the room."""
+
+    session: SessionView
+    usage: UsageView
+    message: str = "Session created successfully"
+    success: bool = True
+
+
+class SessionFound(msgspec.Struct, frozen=True, kw_only=True):
+    """One session."""
+
+    session: SessionView
+    success: bool = True
+
+
+class SessionEndedView(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to an end."""
+
+    session: SessionView
+    message: str = "Session ended successfully"
+    success: bool = True
+
+
+class AvatarView(msgspec.Struct, frozen=True, kw_only=True):
+    """An avatar, with addresses of its pictures that expire."""
+
+    avatar_id: str
+    tags: list[str]
+    preview_url: str
+    image_url: str
+
+
+class AvatarList(msgspec.Struct, frozen=True, kw_only=True):
+    """The avatars that an account can use."""
+
+    public_avatars: list[AvatarView]
+    my_avatars: list[AvatarView]
+    success: bool = True
+
+
+class FaceUploaded(msgspec.Struct, frozen=True, kw_only=True):
+    """The avatar made of an uploaded picture."""
+
+    avatar_id: str
+    preview_url: str
+    image_url: str
+    success: bool = True
+
+
+class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What went wrong, what helps, and a code that never changes."""
+
+    message: str
+    code: str
+    suggestion: str | None = None
+    details: dict[str, Any] | None = None
+
+
+class ErrorView(msgspec.Struct, frozen=True, kw_only=True):
+    """An error of an endpoint."""
+
+    error: ErrorBody
+    success: bool = False
+
+
+class PlainErrorView(msgspec.Struct, frozen=True, kw_only=True):
+    """An error of authentication: a sentence, as the contract has it."""
+
+    error: str
+
+
+class HealthView(msgspec.Struct, frozen=True, kw_only=True):
+    """The process is up."""
+
+    status: str = "ok"
+
+
+class ReadinessView(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether requests can be served, part by part: `ok`, or what is wrong."""
+
+    status: str
+    parts: dict[str, str]
+
+
+def instant(moment: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds and `Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

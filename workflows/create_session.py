@@ -1,0 +1,281 @@
+"""A session from request to end: a ladder of named steps, then one loop of timers, then the end."""
+
+import asyncio
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.exceptions import ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from contracts import search_attributes, steps
+    from contracts.portraits import AvatarRef
+    from contracts.session_workflow import (
+        CreateSessionInput,
+        EndSession,
+        RoomSeen,
+        SessionEnded,
+        SessionOutcome,
+        SessionStarted,
+    )
+    from domain.failures import FailureCode
+    from domain.session import EndReason, Life, LifeTimers, RoomOccupancy, SessionStatus
+from workflows.deadline import Deadline
+from workflows.portrait_steps import discard_staged, forget_avatar, make_avatar
+from workflows.presence_watch import PresenceWatch
+from workflows.step_options import failure, perform
+from workflows.undisturbed import undisturbed
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+FIRST_GENERATION = 1
+LONGEST_PAUSE = timedelta(seconds=30)
+"""Between attempts to record an end."""
+
+
+@workflow.defn
+class CreateSessionWorkflow:
+    """Creates a session, keeps it until it ends, and undoes what it did if it cannot."""
+
+    @workflow.init
+    def __init__(self, command: CreateSessionInput) -> None:
+        self._command = command
+        self._deadline = Deadline(command.create_within)
+        self._started: SessionStarted | None = None
+        self._refusal: ApplicationError | None = None
+        self._occupancy = RoomOccupancy()
+        self._end_wanted: EndReason | None = None
+        self._ended: SessionEnded | None = None
+        self._last_report = (0, 0)
+        self._server = ""
+
+    @workflow.run
+    async def run(self, command: CreateSessionInput) -> SessionOutcome:
+        """Start or refuse, live, end. A refusal completes the workflow: a failed one means a fault of ours."""
+        workflow.set_current_details(self._details(SessionStatus.CREATED))
+        try:
+            lease, life = await self._start()
+        except ApplicationError as error:
+            await undisturbed(self._undo(error))
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            return SessionOutcome(outcome="refused", reason=error.type or FailureCode.INTERNAL_ERROR)
+        except asyncio.CancelledError:
+            await undisturbed(self._undo(failure(FailureCode.CREATE_CANCELLED, "the create was cancelled")))
+            raise
+        tidying = asyncio.create_task(discard_staged(command.picture)) if command.picture else None
+        presence = PresenceWatch(command.session_id, lease, FIRST_GENERATION)
+        reason = await self._live(life, presence)
+        ended = await undisturbed(self._end(reason))
+        await undisturbed(presence.leave())
+        if tidying:
+            await undisturbed(tidying)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return SessionOutcome(outcome="ended", reason=ended.reason, started=self._started)
+
+    # --- the ladder --------------------------------------------------------------------------------------------
+
+    async def _start(self) -> tuple[steps.LeaseServerResult, Life]:
+        """Climb from the request to a published avatar; the update answers when the start is recorded."""
+        command = self._command
+        expiry = await self._do(
+            steps.calculate_expiry,
+            steps.CalculateExpiryInput(account_id=command.account_id),
+            "calculate the plan's expiry",
+        )
+        avatar = await self._avatar()
+        admitted = await self._admit(avatar, expiry)
+        lease = await self._do(
+            steps.lease_server,
+            steps.LeaseServerInput(session_id=command.session_id, generation=FIRST_GENERATION),
+            f"lease an avatar server, generation {FIRST_GENERATION}",
+        )
+        self._server = lease.server
+        await self._join(lease, avatar)
+        recorded = await self._do(
+            steps.record_started,
+            steps.RecordStartedInput(
+                session_id=command.session_id,
+                generation=FIRST_GENERATION,
+                plan_seconds=expiry.plan_seconds,
+                enforced_seconds=expiry.enforced_seconds,
+            ),
+            f"record started on {lease.server}",
+        )
+        self._started = SessionStarted(
+            session_id=command.session_id,
+            avatar_id=avatar.avatar_id,
+            started_at=recorded.started_at,
+            expires_at=recorded.expires_at,
+            concurrency=admitted.concurrency,
+            max_concurrency=admitted.max_concurrency,
+        )
+        timers = LifeTimers(
+            nobody_joined=command.nobody_joined_after, participants_left=command.participants_left_after
+        )
+        return lease, Life(started_at=recorded.started_at, enforced_end=recorded.enforced_end, timers=timers)
+
+    async def _avatar(self) -> AvatarRef:
+        """The avatar to show: the stored one, or a new one made of the picture that came with the request."""
+        command = self._command
+        if command.picture is None:
+            wanted = steps.ResolveAvatarInput(account_id=command.account_id, avatar_id=command.avatar_id)
+            return await self._do(steps.resolve_avatar, wanted, f"look up {command.avatar_id}")
+        return await make_avatar(
+            command.picture,
+            avatar_id=command.avatar_id,
+            account_id=command.account_id,
+            remaining=self._remaining,
+        )
+
+    async def _admit(self, avatar: AvatarRef, expiry: steps.CalculateExpiryResult) -> steps.AdmitSessionResult:
+        command = self._command
+        asked = steps.AdmitSessionInput(
+            session_id=command.session_id,
+            account_id=command.account_id,
+            avatar_id=avatar.avatar_id,
+            aspect_ratio=command.aspect_ratio,
+            metadata=command.metadata,
+            remaining_seconds=self._remaining().total_seconds(),
+        )
+        return await self._do(steps.admit_session, asked, f"admit on plan {expiry.plan}")
+
+    async def _join(self, lease: steps.LeaseServerResult, avatar: AvatarRef) -> None:
+        command = self._command
+        try:
+            portrait = avatar.portrait(command.aspect_ratio)
+        except KeyError:
+            raise failure(FailureCode.INTERNAL_ERROR, f"the avatar has no {command.aspect_ratio} picture") from None
+        wanted = steps.JoinRoomInput(
+            session_id=command.session_id, generation=FIRST_GENERATION, room=command.room, portrait=portrait
+        )
+        await self._do(
+            steps.join_room, wanted, f"join the {command.room.platform} room from {lease.server}", queue=lease.queue
+        )
+
+    async def _do(self, step: steps.Step[In, Out], value: In, summary: str, *, queue: str | None = None) -> Out:
+        """Perform a step of the create, within what is left of its time."""
+        return await perform(step, value, summary=summary, queue=queue, within=self._remaining())
+
+    def _remaining(self) -> timedelta:
+        """What is left for the create; a create that was ended meanwhile goes no further."""
+        if self._end_wanted is not None:
+            raise failure(FailureCode.CREATE_CANCELLED, "the session was ended while it was being created")
+        return self._deadline.remaining()
+
+    async def _undo(self, refusal: ApplicationError) -> None:
+        """Leave nothing of a create that failed; then let the waiting client know."""
+        code = refusal.type or FailureCode.INTERNAL_ERROR
+        await self._record_end(code)
+        if self._command.picture:
+            await forget_avatar(self._command.avatar_id)
+            await discard_staged(self._command.picture)
+        self._refusal = refusal
+        self._tell("refused", code)
+
+    # --- the life ----------------------------------------------------------------------------------------------
+
+    async def _live(self, life: Life, presence: PresenceWatch) -> str:
+        """Stay until a request, a timer, the room or the server ends the session; the reason."""
+        self._tell(SessionStatus.STARTED)
+        try:
+            while self._end_wanted is None:
+                if presence.over and (reason := await presence.why_over(lambda: self._end_wanted is not None)):
+                    return reason
+                await self._wait_for_change(life, presence)
+        except asyncio.CancelledError:
+            return EndReason.TERMINATED
+        return self._end_wanted
+
+    async def _wait_for_change(self, life: Life, presence: PresenceWatch) -> None:
+        """One timer: the next thing that would end the session if nothing happened."""
+        due, seen = life.next_due(self._occupancy), self._occupancy
+        try:
+            await workflow.wait_condition(
+                lambda: self._end_wanted is not None or presence.over or self._occupancy != seen,
+                timeout=max(due.at - workflow.now(), timedelta(0)),
+                timeout_summary=f"{due.reason} at {due.at:%H:%M:%S} UTC",
+            )
+        except TimeoutError:
+            self._end_wanted = due.reason
+
+    # --- the end -----------------------------------------------------------------------------------------------
+
+    async def _end(self, reason: str) -> SessionEnded:
+        await self._record_end(reason)
+        assert self._ended is not None  # noqa: S101 - _record_end does not return before it is set
+        self._tell(SessionStatus.ENDED, self._ended.reason)
+        return self._ended
+
+    async def _record_end(self, reason: str) -> None:
+        """Commit the end, however long the database is away: the place and the slot hang on it (design rule 14)."""
+        pause = timedelta(seconds=1)
+        while True:
+            try:
+                recorded = await perform(
+                    steps.record_ended,
+                    steps.RecordEndedInput(session_id=self._command.session_id, reason=reason),
+                    summary=f"record the end: {reason}",
+                )
+            except ApplicationError as error:
+                workflow.logger.warning("the end could not be recorded yet: %s", error)
+                await workflow.sleep(pause, summary="the end could not be recorded; try again")
+                pause = min(pause * 2, LONGEST_PAUSE)
+                continue
+            self._ended = SessionEnded(
+                session_id=self._command.session_id,
+                reason=recorded.reason,
+                ended_at=recorded.ended_at or workflow.now(),
+            )
+            return
+
+    # --- what others ask and tell ----------------------------------------------------------------------------------
+
+    @workflow.update
+    async def await_started(self) -> SessionStarted:
+        """Answer when the session runs, or raise its refusal."""
+        await workflow.wait_condition(lambda: self._started is not None or self._refusal is not None)
+        if self._started is None:
+            assert self._refusal is not None  # noqa: S101 - the condition above
+            raise self._refusal
+        return self._started
+
+    @workflow.update
+    async def end(self, command: EndSession) -> SessionEnded:
+        """End the session; answers when the end is recorded. The first reason stays, whoever asks again."""
+        self._end_wanted = self._end_wanted or command.reason
+        await workflow.wait_condition(lambda: self._ended is not None)
+        assert self._ended is not None  # noqa: S101 - the condition above
+        return self._ended
+
+    @workflow.signal
+    def report_room(self, seen: RoomSeen) -> None:
+        """Take what the avatar's process sees; reports that were overtaken by a newer one are ignored."""
+        if (seen.generation, seen.sequence) <= self._last_report:
+            return
+        self._last_report = (seen.generation, seen.sequence)
+        self._occupancy = self._occupancy.seen(seen.people, workflow.now())
+
+    def _tell(self, state: str, reason: str = "") -> None:
+        """Show operators where the session stands: search attributes, and a line of details in the UI."""
+        pairs = [search_attributes.SESSION_STATE.value_set(state)]
+        if state == SessionStatus.STARTED:
+            pairs.append(search_attributes.AVATAR_SERVER.value_set(self._server))
+        if reason:
+            pairs.append(search_attributes.END_REASON.value_set(reason))
+        workflow.upsert_search_attributes(pairs)
+        workflow.set_current_details(self._details(state, reason))
+
+    def _details(self, state: str, reason: str = "") -> str:
+        command = self._command
+        lines = [
+            f"**{state}**{f': {reason}' if reason else ''}",
+            f"- avatar `{command.avatar_id}`{' (new)' if command.picture else ''} at {command.aspect_ratio}",
+            f"- room `{command.room.url}` ({command.room.platform})",
+        ]
+        if self._server:
+            lines.append(f"- avatar server `{self._server}`")
+        if self._started:
+            until = f"until {self._started.expires_at:%F %T} UTC" if self._started.expires_at else "no plan limit"
+            lines.append(f"- since {self._started.started_at:%F %T} UTC, {until}")
+        return "\n".join(lines)

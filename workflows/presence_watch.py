@@ -1,0 +1,89 @@
+"""Staying with an avatar in its room: attached by a long step, attached again after an outage, lost when it is lost.
+
+The step's heartbeat is only the alarm. Whether the server is lost is read from its lease row (design rule 9).
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from contracts import steps
+    from domain.session import EndReason
+from workflows.step_options import perform, start
+
+BETWEEN_LOOKS = timedelta(seconds=1.5)
+"""A living server renews its leases every second."""
+AFTER_AN_OUTAGE = timedelta(seconds=5)
+"""A database that has just come back has not heard from anybody yet."""
+
+
+class PresenceWatch:
+    """The workflow's hold on one generation of a session's avatar."""
+
+    def __init__(self, session_id: str, lease: steps.LeaseServerResult, generation: int) -> None:
+        self._session_id = session_id
+        self._lease = lease
+        self._generation = generation
+        self._stay = self._attach("stay in the room")
+
+    @property
+    def over(self) -> bool:
+        """Has the step returned or failed?"""
+        return self._stay.done()
+
+    async def why_over(self, stop: Callable[[], bool]) -> str | None:
+        """The end reason; None if the avatar is still there, and attached again, or if `stop` came true meanwhile."""
+        try:
+            return (await self._stay).reason
+        except ActivityError as error:
+            if isinstance(error.cause, ApplicationError):
+                return EndReason.SERVER_LOST
+        if await self._lost(stop):
+            return EndReason.SERVER_LOST
+        if not stop():
+            self._stay = self._attach("attach again after an outage")
+        return None
+
+    async def leave(self) -> None:
+        """Tell the avatar to leave and wait until it has; a server that is gone has left already."""
+        self._stay.cancel()
+        with suppress(ActivityError, asyncio.CancelledError):
+            await self._stay
+
+    def _attach(self, what: str) -> workflow.ActivityHandle[steps.StayInRoomResult]:
+        return start(
+            steps.stay_in_room,
+            steps.StayInRoomInput(session_id=self._session_id, generation=self._generation),
+            summary=f"{what} on {self._lease.server}, generation {self._generation}",
+            queue=self._lease.queue,
+        )
+
+    async def _lost(self, stop: Callable[[], bool]) -> bool:
+        """Did the lease's renewal counter stand still between two answered looks?"""
+        before = await self._look(stop)
+        await _pause(BETWEEN_LOOKS, stop, "does the server still renew its lease?")
+        after = await self._look(stop)
+        if stop() or before is None or after is None:
+            return False
+        return not after.held or after.renewals == before.renewals
+
+    async def _look(self, stop: Callable[[], bool]) -> steps.LookAtLeaseResult | None:
+        """One answered look; None once `stop` is true. After a failed look the servers get time to renew again."""
+        wanted = steps.LookAtLeaseInput(session_id=self._session_id, generation=self._generation)
+        while not stop():
+            try:
+                return await perform(steps.look_at_lease, wanted, summary=f"look at the lease of {self._lease.server}")
+            except ApplicationError:
+                await _pause(AFTER_AN_OUTAGE, stop, "the database is away; look again")
+        return None
+
+
+async def _pause(length: timedelta, stop: Callable[[], bool], summary: str) -> None:
+    """Sleep, but wake at once when `stop` comes true."""
+    with suppress(TimeoutError):
+        await workflow.wait_condition(stop, timeout=length, timeout_summary=summary)

@@ -1,0 +1,144 @@
+"""Queue, time limits and attempts of every step: one table, and the two verbs that read it."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
+from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
+
+with workflow.unsafe.imports_passed_through():
+    from contracts import queues, steps
+    from domain.failures import FailureCode
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+LEASED = "leased"
+"""Stands in the table for the queue of the server that the session leased; the caller names it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOptions:
+    """How one step is run. `queue=None` runs it inside the workflow's own worker."""
+
+    queue: str | None
+    timeout: timedelta
+    """Of one attempt."""
+    attempts: int = 3
+    first_retry: timedelta = timedelta(milliseconds=100)
+    heartbeat: timedelta | None = None
+    pick_up: timedelta | None = None
+    """How long the step may wait for a worker; where nobody takes it by then, nobody will."""
+    cancellation: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL
+
+
+def _local(**changes: Any) -> StepOptions:
+    return StepOptions(**{"queue": None, "timeout": timedelta(seconds=5), **changes})
+
+
+OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
+    # Pictures: heavy, so away from the workflows' worker.
+    steps.decode_image: StepOptions(queue=queues.FACES, timeout=timedelta(seconds=15)),
+    steps.align_face: StepOptions(queue=queues.FACES, timeout=timedelta(seconds=20)),
+    # The object store: slow enough to be remote, repeatable enough to be tried often.
+    steps.store_avatar: StepOptions(queue=queues.SESSIONS, timeout=timedelta(seconds=20), attempts=5),
+    steps.discard_staged: StepOptions(queue=queues.SESSIONS, timeout=timedelta(seconds=20), attempts=6),
+    steps.forget_avatar: StepOptions(queue=queues.SESSIONS, timeout=timedelta(seconds=20), attempts=10),
+    # The database: short, so local; each is one transaction that can be repeated.
+    steps.register_avatar: _local(),
+    steps.resolve_avatar: _local(),
+    steps.calculate_expiry: _local(),
+    steps.admit_session: _local(),
+    steps.lease_server: _local(),
+    steps.record_started: _local(),
+    steps.record_ended: _local(),
+    steps.look_at_lease: _local(attempts=1),
+    # The room: once only, on the leased server. What follows a failure is the workflow's decision, not a retry's.
+    steps.join_room: StepOptions(queue=LEASED, timeout=timedelta(seconds=9), attempts=1, pick_up=timedelta(seconds=2)),
+    steps.stay_in_room: StepOptions(
+        queue=LEASED,
+        timeout=timedelta(hours=25),
+        attempts=1,
+        heartbeat=timedelta(seconds=4),
+        pick_up=timedelta(seconds=5),
+        cancellation=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    ),
+}
+
+
+def start(
+    step: steps.Step[In, Out],
+    value: In,
+    *,
+    summary: str,
+    queue: str | None = None,
+    within: timedelta | None = None,
+) -> workflow.ActivityHandle[Out]:
+    """Start a step and return its handle.
+
+    `queue` names the leased server's queue for the steps that need one; `within` bounds all attempts together.
+    """
+    options = OPTIONS[step]
+    retry = RetryPolicy(initial_interval=options.first_retry, maximum_attempts=options.attempts)
+    if options.queue is None:
+        local: LocalActivityConfig = {
+            "start_to_close_timeout": options.timeout,
+            "schedule_to_close_timeout": within,
+            "retry_policy": retry,
+            "summary": summary,
+        }
+        return workflow.start_local_activity(step.name, value, result_type=step.gives, **local)
+    remote: ActivityConfig = {
+        "task_queue": queue or options.queue,
+        "start_to_close_timeout": options.timeout,
+        "schedule_to_start_timeout": options.pick_up,
+        "schedule_to_close_timeout": within,
+        "heartbeat_timeout": options.heartbeat,
+        "cancellation_type": options.cancellation,
+        "retry_policy": retry,
+        "summary": summary,
+    }
+    return workflow.start_activity(step.name, value, result_type=step.gives, **remote)
+
+
+async def perform(
+    step: steps.Step[In, Out],
+    value: In,
+    *,
+    summary: str,
+    queue: str | None = None,
+    within: timedelta | None = None,
+) -> Out:
+    """Run a step and wait for its result.
+
+    However it fails, it fails as an ApplicationError whose type is a FailureCode: a remote step's cause is taken out
+    of its ActivityError, and a time-out becomes SERVER_LOST on a leased server, TEMPORARILY_UNAVAILABLE elsewhere.
+    A cancellation is always asyncio's own, whatever it interrupted.
+    """
+    try:
+        return await start(step, value, summary=summary, queue=queue, within=within)
+    except (ActivityError, ApplicationError) as error:
+        if is_cancelled_exception(error):
+            raise asyncio.CancelledError from error
+        raise normalised(error, leased=OPTIONS[step].queue == LEASED, step=step.name) from error
+
+
+def normalised(error: ActivityError | ApplicationError, *, leased: bool, step: str) -> ApplicationError:
+    """The failure of a step as an ApplicationError with a FailureCode as its type."""
+    cause = error.cause if isinstance(error, ActivityError) else error
+    if isinstance(cause, ApplicationError):
+        if cause.type in FailureCode.__members__.values():
+            return ApplicationError(cause.message, *cause.details, type=cause.type, non_retryable=True)
+        return failure(FailureCode.INTERNAL_ERROR, f"{step} failed unexpectedly")
+    if leased:
+        return failure(FailureCode.SERVER_LOST, "the avatar server did not answer")
+    return failure(FailureCode.TEMPORARILY_UNAVAILABLE, f"{step} did not finish in time")
+
+
+def failure(code: FailureCode, message: str) -> ApplicationError:
+    """A refusal or failure that the workflow itself decides on."""
+    return ApplicationError(message, type=code, non_retryable=True)

@@ -1,0 +1,92 @@
+"""Accounts, their keys and their plans. Knows hashes of keys, never a key."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ScalarSelect, func, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from database.engine import reading, writing
+from database.instants import db_now
+from database.statements import insert_if_absent
+from database.tables import accounts, api_keys, plans, sessions
+from domain.failures import FailureCode, Refused
+from domain.plans import Concurrency, Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountKey:
+    """Whose key it is, and whether it still opens anything."""
+
+    account_id: str
+    revoked: bool
+
+
+class Accounts:
+    """The store of accounts."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def create(self, account_id: str, name: str, plan_key: str = "self_hosted") -> None:
+        """Make an account, unless it is there already. NOT_FOUND for a plan that does not exist."""
+        plan = select(plans.c.key).where(plans.c.key == plan_key)
+        row = {"account_id": account_id, "name": name, "plan_key": plan_key, "created_at": db_now()}
+        async with writing(self._engine) as connection:
+            if await connection.scalar(plan) is None:
+                raise Refused(FailureCode.NOT_FOUND, "Plan not found")
+            await insert_if_absent(connection, accounts, row)
+
+    async def add_key(self, account_id: str, key_hash: str, name: str) -> None:
+        """Let a key, given as its SHA-256 in hexadecimal, open the account; a known key stays as it is."""
+        account = select(accounts.c.account_id).where(accounts.c.account_id == account_id)
+        row = {"key_hash": key_hash, "account_id": account_id, "name": name, "created_at": db_now()}
+        async with writing(self._engine) as connection:
+            if await connection.scalar(account) is None:
+                raise no_account()
+            await insert_if_absent(connection, api_keys, row)
+
+    async def revoke_key(self, key_hash: str) -> None:
+        """Let a key open nothing any more; the time of the first revocation stays."""
+        standing = (api_keys.c.key_hash == key_hash) & api_keys.c.revoked_at.is_(None)
+        async with writing(self._engine) as connection:
+            await connection.execute(update(api_keys).where(standing).values(revoked_at=db_now()))
+
+    async def by_key_hash(self, key_hash: str) -> AccountKey | None:
+        """The account that a key opens, or opened; None for a key that nobody was given."""
+        query = select(api_keys.c.account_id, api_keys.c.revoked_at).where(api_keys.c.key_hash == key_hash)
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else AccountKey(account_id=row.account_id, revoked=row.revoked_at is not None)
+
+    async def plan_of(self, account_id: str) -> Plan:
+        """The account's plan. NOT_FOUND without an account."""
+        query = select(plans).join(accounts).where(accounts.c.account_id == account_id)
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+        if row is None:
+            raise no_account()
+        return Plan(**row)
+
+    async def concurrency(self, account_id: str) -> Concurrency:
+        """The places that the account's sessions hold now, and how many there are. NOT_FOUND without an account."""
+        query = (
+            select(plans.c.max_concurrent_sessions, places_taken(account_id))
+            .join(accounts)
+            .where(accounts.c.account_id == account_id)
+        )
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise no_account()
+        return Concurrency(current=row.places_taken, max=row.max_concurrent_sessions)
+
+
+def places_taken(account_id: str) -> ScalarSelect[int]:
+    """How many of the account's sessions have not ended, as part of a statement; named `places_taken`."""
+    live = (sessions.c.account_id == account_id) & sessions.c.ended_at.is_(None)
+    return select(func.count().label("places_taken")).select_from(sessions).where(live).scalar_subquery()
+
+
+def no_account() -> Refused:
+    """The refusal for an account that does not exist."""
+    return Refused(FailureCode.NOT_FOUND, "Account not found")

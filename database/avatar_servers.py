@@ -1,0 +1,157 @@
+"""Avatar servers as the database sees them: who is there, and what its renewals say (design rule 8)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, case, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from database.engine import reading, writing
+from database.instants import db_now, from_now
+from database.statements import insert_if_absent
+from database.tables import avatar_servers, leases
+from database.tables import slots as slot_rows
+from domain.leases import RenewalAnswer, Serving
+
+LIVE_S = 3.0
+"""A server that renewed within this time gets new sessions."""
+
+SILENT_S = 65.0
+"""After this time without a renewal a server has left its rooms by itself (rule 10), and is forgotten."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvatarServer:
+    """One boot of an avatar server, for operators."""
+
+    boot_id: str
+    name: str
+    queue: str
+    slots: int
+    taken: int
+    draining: bool
+    live: bool
+    """It renewed within the last 3 s."""
+    registered_at: datetime
+    renewed_at: datetime
+
+
+class AvatarServers:
+    """The store of avatar servers."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def register(self, boot_id: str, name: str, queue: str, slots: int) -> None:
+        """Add a boot and its free slots, unless it is there already. Forgets servers that fell silent."""
+        row = {"boot_id": boot_id, "name": name, "queue": queue, "slots": slots, "draining": False}
+        row |= {"registered_at": db_now(), "renewed_at": db_now(), "renewals": 0}
+        async with writing(self._engine) as connection:
+            await _forget(connection, avatar_servers.c.renewed_at <= from_now(-SILENT_S))
+            if await insert_if_absent(connection, avatar_servers, row) and slots:
+                numbers = [{"boot_id": boot_id, "number": n} for n in range(1, slots + 1)]
+                await connection.execute(insert(slot_rows), numbers)
+
+    async def renew(self, boot_id: str, serving: Sequence[Serving]) -> RenewalAnswer:
+        """Renew a server and all its leases, and free the slots of sessions whose lease and process are both gone.
+
+        `serving` are all sessions that have a process on this server; seconds served never go back.
+        """
+        async with writing(self._engine) as connection:
+            if not await _renew_server(connection, boot_id):
+                return RenewalAnswer(known=False, held=frozenset())
+            await _renew_leases(connection, boot_id, serving)
+            taken = await _slots_taken(connection, boot_id)
+            held = frozenset(pair for pair, holds in taken.items() if holds)
+            gone = taken.keys() - held - {(one.session_id, one.generation) for one in serving}
+            if gone:
+                await _free(connection, boot_id, gone)
+        return RenewalAnswer(known=True, held=held)
+
+    async def drain(self, boot_id: str) -> None:
+        """Give a server no new sessions; those that it has go on."""
+        one = avatar_servers.c.boot_id == boot_id
+        async with writing(self._engine) as connection:
+            await connection.execute(update(avatar_servers).where(one).values(draining=True))
+
+    async def deregister(self, boot_id: str) -> None:
+        """Remove a server whose processes are gone, with its slots; what it still held is revoked."""
+        async with writing(self._engine) as connection:
+            await _forget(connection, avatar_servers.c.boot_id == boot_id)
+
+    async def listed(self) -> list[AvatarServer]:
+        """Every server that is remembered, by name."""
+        taken = select(func.count(slot_rows.c.session_id)).where(slot_rows.c.boot_id == avatar_servers.c.boot_id)
+        columns = [column for column in avatar_servers.c if column.name != "renewals"]
+        live = (avatar_servers.c.renewed_at > from_now(-LIVE_S)).label("live")
+        query = select(*columns, taken.scalar_subquery().label("taken"), live)
+        async with reading(self._engine) as connection:
+            rows = await connection.execute(query.order_by(avatar_servers.c.name, avatar_servers.c.boot_id))
+        return [AvatarServer(**row) for row in rows.mappings()]
+
+    async def capacity(self) -> tuple[int, int]:
+        """Free slots and all slots of the servers that would get a session now."""
+        free = func.count().filter(slot_rows.c.session_id.is_(None))
+        query = select(free, func.count()).select_from(slot_rows.join(avatar_servers)).where(takes_sessions())
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(query)).one()
+        return row[0], row[1]
+
+
+def takes_sessions() -> ColumnElement[bool]:
+    """The condition under which a server gets new sessions: it renewed within 3 s and is not draining."""
+    return and_(avatar_servers.c.renewed_at > from_now(-LIVE_S), avatar_servers.c.draining.is_(False))
+
+
+async def _renew_server(connection: AsyncConnection, boot_id: str) -> bool:
+    change = {"renewed_at": db_now(), "renewals": avatar_servers.c.renewals + 1}
+    statement = update(avatar_servers).where(avatar_servers.c.boot_id == boot_id).values(change)
+    return (await connection.execute(statement)).rowcount > 0
+
+
+async def _renew_leases(connection: AsyncConnection, boot_id: str, serving: Sequence[Serving]) -> None:
+    """One statement for all. A row that another transaction has locked is left out: it is renewed a second later."""
+    held = and_(leases.c.boot_id == boot_id, leases.c.revoked_at.is_(None))
+    mine = select(leases.c.session_id, leases.c.generation).where(held).with_for_update(skip_locked=True)
+    change = {"renewed_at": db_now(), "renewals": leases.c.renewals + 1}
+    if serving:
+        change["served_ms"] = case(*[_served(one) for one in serving], else_=leases.c.served_ms)
+    key = tuple_(leases.c.session_id, leases.c.generation)
+    await connection.execute(update(leases).where(key.in_(mine), leases.c.revoked_at.is_(None)).values(change))
+
+
+def _served(one: Serving) -> tuple[ColumnElement[bool], int]:
+    """The branch that raises one lease's milliseconds; it never lowers them."""
+    same = and_(leases.c.session_id == one.session_id, leases.c.generation == one.generation)
+    return and_(same, leases.c.served_ms < one.served_ms), one.served_ms
+
+
+async def _slots_taken(connection: AsyncConnection, boot_id: str) -> dict[tuple[str, int], bool]:
+    """The sessions in this server's slots, and whether each still holds its lease."""
+    same = and_(leases.c.session_id == slot_rows.c.session_id, leases.c.generation == slot_rows.c.generation)
+    query = (
+        select(slot_rows.c.session_id, slot_rows.c.generation, leases.c.revoked_at)
+        .join(leases, same)
+        .where(slot_rows.c.boot_id == boot_id)
+    )
+    rows = await connection.execute(query)
+    return {(row.session_id, row.generation): row.revoked_at is None for row in rows}
+
+
+async def _free(connection: AsyncConnection, boot_id: str, gone: set[tuple[str, int]]) -> None:
+    pairs = or_(
+        *[and_(slot_rows.c.session_id == session, slot_rows.c.generation == number) for session, number in gone]
+    )
+    change = {"session_id": None, "generation": None}
+    await connection.execute(update(slot_rows).where(slot_rows.c.boot_id == boot_id, pairs).values(change))
+
+
+async def _forget(connection: AsyncConnection, which: ColumnElement[bool]) -> None:
+    """Servers go before their leases: a claim that is under way then either finds no slot or is revoked here."""
+    found = select(avatar_servers.c.boot_id).where(which).with_for_update()
+    boots = (await connection.scalars(found)).all()
+    if boots:
+        await connection.execute(delete(avatar_servers).where(avatar_servers.c.boot_id.in_(boots)))
+        held = and_(leases.c.boot_id.in_(boots), leases.c.revoked_at.is_(None))
+        await connection.execute(update(leases).where(held).values(revoked_at=db_now()))

@@ -1,0 +1,54 @@
+"""The steps that make and change the tables, run from Python. Nothing else creates a table."""
+
+from functools import cache
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from database.engine import open_engine, reading, writing
+
+
+async def migrate(database_url: str) -> None:
+    """Bring the database at a SQLAlchemy address up to date."""
+    engine = open_engine(database_url)
+    try:
+        await upgrade(engine)
+    finally:
+        await engine.dispose()
+
+
+async def upgrade(engine: AsyncEngine) -> None:
+    """Bring the database up to date, all in one transaction; nothing happens where it is."""
+    async with writing(engine) as connection:
+        await connection.run_sync(_upgrade)
+
+
+async def is_current(engine: AsyncEngine) -> bool:
+    """Has the database every migration that this code knows, and no other?"""
+    async with reading(engine) as connection:
+        return await connection.run_sync(_heads) == _newest()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _heads(connection: Connection) -> frozenset[str]:
+    return frozenset(MigrationContext.configure(connection).get_current_heads())
+
+
+@cache
+def _newest() -> frozenset[str]:
+    return frozenset(ScriptDirectory.from_config(_config()).get_heads())
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "database:migrations")
+    return config

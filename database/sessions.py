@@ -1,0 +1,159 @@
+"""Sessions: each change of status and its audit row are one transaction. The only writer of a session's status."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, exists, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from database.admission import check_place, count_places, hold_avatar, insert_created, lock_account
+from database.audit import SessionStep, audit, refusal_of_ended
+from database.engine import reading, writing
+from database.instants import db_now
+from database.tables import leases, sessions
+from domain.avatars import AspectRatio
+from domain.failures import FailureCode, Refused
+from domain.plans import Concurrency, expires_at
+from domain.session import Session, SessionStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartedSession:
+    """A start as it was committed."""
+
+    started_at: datetime
+    expires_at: datetime | None
+    """The plan's end; None where the plan has none."""
+    enforced_end: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndedSession:
+    """An end as it was committed; `reason` is the first one."""
+
+    reason: str
+    ended_at: datetime
+
+
+class Sessions:
+    """The store of sessions. What is repeated answers as the first time and writes nothing twice."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def get(self, session_id: str) -> Session | None:
+        """The session, or None."""
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(_one(session_id))).one_or_none()
+        return None if row is None else _session(row)
+
+    async def admit(  # noqa: PLR0913 - what a session is remembered by
+        self,
+        *,
+        session_id: str,
+        account_id: str,
+        avatar_id: str,
+        aspect_ratio: AspectRatio,
+        metadata: Mapping[str, Any],
+        remaining_seconds: float,
+    ) -> Concurrency:
+        """Give a session one of its account's places, and `remaining_seconds` to start in.
+
+        The answer counts this session. Refused without a trace: AVATAR_NOT_FOUND, AVATAR_ACCESS_DENIED,
+        CONCURRENCY_LIMIT_REACHED, CREATE_TIMED_OUT. A session that has ended answers the failure that it ended by,
+        else CREATE_CANCELLED.
+        """
+        wanted: dict[str, Any] = {"account_id": account_id, "avatar_id": avatar_id}
+        wanted |= {"aspect_ratio": aspect_ratio, "metadata": dict(metadata)}
+        async with writing(self._engine) as connection:
+            places = await lock_account(connection, account_id)
+            concurrency, admitted = await count_places(connection, session_id, account_id, places)
+            if admitted:
+                return concurrency
+            await hold_avatar(connection, avatar_id, account_id)
+            check_place(concurrency)
+            await insert_created(connection, session_id, wanted, remaining_seconds)
+        return Concurrency(current=concurrency.current + 1, max=places)
+
+    async def start(
+        self, session_id: str, generation: int, plan_seconds: float | None, enforced_seconds: float
+    ) -> StartedSession:
+        """Commit that the avatar is visible; both limits count from this moment.
+
+        Refused: SESSION_NOT_FOUND; CREATE_TIMED_OUT after the deadline; LEASE_REVOKED where this generation does not
+        hold; for a session that has ended the failure that it ended by, else CREATE_CANCELLED.
+        """
+        limits = {"plan_seconds": plan_seconds, "enforced_seconds": enforced_seconds}
+        async with writing(self._engine) as connection:
+            row = (await connection.execute(_one(session_id).with_for_update())).one_or_none()
+            if row is None:
+                raise Refused(FailureCode.SESSION_NOT_FOUND, "Session not found")
+            if row.status == SessionStatus.ENDED:
+                raise refusal_of_ended(row.end_reason, otherwise=FailureCode.CREATE_CANCELLED)
+            if row.status == SessionStatus.STARTED:
+                return _started(row)
+            row = await _commit_start(connection, session_id, generation, limits)
+            await audit(connection, session_id, SessionStep.STARTED, generation=generation)
+        return _started(row)
+
+    async def end(self, session_id: str, reason: str) -> EndedSession | None:
+        """End a session, which gives its place back and revokes its lease; None if it was never admitted.
+
+        The first reason that is committed stands, and every later end answers it.
+        """
+        mine = sessions.c.session_id == session_id
+        change = {"status": SessionStatus.ENDED, "ended_at": db_now(), "end_reason": reason}
+        live = update(sessions).where(mine, sessions.c.ended_at.is_(None)).values(change)
+        held = and_(leases.c.session_id == session_id, leases.c.revoked_at.is_(None))
+        columns = (sessions.c.end_reason, sessions.c.ended_at)
+        async with writing(self._engine) as connection:
+            row = (await connection.execute(live.returning(*columns))).one_or_none()
+            if row is not None:
+                await audit(connection, session_id, SessionStep.ENDED, reason=reason)
+                await connection.execute(update(leases).where(held).values(revoked_at=db_now()))
+            else:
+                row = (await connection.execute(select(*columns).where(mine))).one_or_none()
+        return None if row is None else EndedSession(reason=row.end_reason, ended_at=row.ended_at)
+
+
+_NAMES = ("session_id", "account_id", "avatar_id", "metadata", "created_at", "started_at", "ended_at", "end_reason")
+
+
+def _one(session_id: str) -> Select[Any]:
+    return select(sessions).where(sessions.c.session_id == session_id)
+
+
+def _session(row: Row[Any]) -> Session:
+    return Session(
+        **{name: getattr(row, name) for name in _NAMES},
+        status=SessionStatus(row.status),
+        aspect_ratio=AspectRatio(row.aspect_ratio),
+        expires_at=row.started_at and expires_at(row.started_at, row.plan_seconds),
+    )
+
+
+def _started(row: Row[Any]) -> StartedSession:
+    enforced_end = expires_at(row.started_at, row.enforced_seconds)
+    if enforced_end is None:
+        raise AssertionError("a started session has an enforced limit")  # design rule 15
+    expires = expires_at(row.started_at, row.plan_seconds)
+    return StartedSession(started_at=row.started_at, expires_at=expires, enforced_end=enforced_end)
+
+
+async def _commit_start(
+    connection: AsyncConnection, session_id: str, generation: int, limits: Mapping[str, float | None]
+) -> Row[Any]:
+    """The statement that makes a session `started`; it asks for deadline and lease itself (design rule 2)."""
+    lease = and_(leases.c.session_id == session_id, leases.c.generation == generation, leases.c.revoked_at.is_(None))
+    in_time = sessions.c.deadline_at > db_now()
+    created = and_(sessions.c.session_id == session_id, sessions.c.status == SessionStatus.CREATED)
+    change = {"status": SessionStatus.STARTED, "started_at": db_now(), **limits}
+    statement = update(sessions).where(created, in_time, exists().where(lease)).values(change)
+    row = (await connection.execute(statement.returning(*sessions.c))).one_or_none()
+    if row is not None:
+        return row
+    if await connection.scalar(select(in_time).where(created)):
+        raise Refused(FailureCode.LEASE_REVOKED, f"Generation {generation} of the session holds no lease")
+    raise Refused(FailureCode.CREATE_TIMED_OUT, "The time of this create is up")

@@ -1,0 +1,171 @@
+"""The tables. Made by the migrations only; a test holds both together."""
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from database.instants import Instant
+
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+plans = Table(
+    "plans",
+    METADATA,
+    Column("key", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("max_session_seconds", Integer),
+    Column("max_concurrent_sessions", Integer, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    METADATA,
+    Column("account_id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("plan_key", ForeignKey(plans.c.key), nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    METADATA,
+    Column("key_hash", String(64), primary_key=True),  # SHA-256 of the key, hexadecimal
+    Column("account_id", ForeignKey(accounts.c.account_id), nullable=False, index=True),
+    Column("name", String, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+    Column("last_used_at", Instant),
+)
+
+avatars = Table(
+    "avatars",
+    METADATA,
+    Column("avatar_id", String, primary_key=True),
+    Column("account_id", ForeignKey(accounts.c.account_id), index=True),  # NULL: public
+    Column("primary_ratio", String, nullable=False),
+    Column("source_sha256", String(64), nullable=False),
+    Column("created_at", Instant, nullable=False),
+)
+
+avatar_portraits = Table(
+    "avatar_portraits",
+    METADATA,
+    Column("avatar_id", ForeignKey(avatars.c.avatar_id, ondelete="CASCADE"), primary_key=True),
+    Column("profile", String, primary_key=True),
+    Column("key", String, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("keypoints", JSON, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    METADATA,
+    Column("session_id", String, primary_key=True),
+    Column("account_id", ForeignKey(accounts.c.account_id), nullable=False),
+    Column("avatar_id", ForeignKey(avatars.c.avatar_id), nullable=False, index=True),
+    Column("status", String, nullable=False),
+    Column("aspect_ratio", String, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("deadline_at", Instant, nullable=False),  # until when it may start
+    Column("started_at", Instant),
+    Column("plan_seconds", Double),  # both limits count from started_at
+    Column("enforced_seconds", Double),
+    Column("ended_at", Instant),
+    Column("end_reason", String),
+    CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_has_a_time"),
+    CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="ended_has_a_reason"),
+    CheckConstraint("status <> 'started' OR started_at IS NOT NULL", name="started_has_a_time"),
+)
+"""A session holds its account's place exactly while `ended_at` is NULL."""
+
+Index(
+    "ix_sessions_live",
+    sessions.c.account_id,
+    sqlite_where=sessions.c.ended_at.is_(None),
+    postgresql_where=sessions.c.ended_at.is_(None),
+)
+
+session_events = Table(
+    "session_events",
+    METADATA,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),  # only INTEGER counts on SQLite
+    Column("session_id", ForeignKey(sessions.c.session_id), nullable=False),
+    Column("step", String, nullable=False),
+    Column("generation", Integer, nullable=False),  # 0 where no lease is concerned
+    Column("at", Instant, nullable=False),
+    Column("status", String, nullable=False),  # the status that the step led to
+    Column("reason", String),
+    UniqueConstraint("session_id", "step", "generation"),
+)
+"""The audit trail: one row for each change of status, written in the transaction that changes it."""
+
+avatar_servers = Table(
+    "avatar_servers",
+    METADATA,
+    Column("boot_id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("queue", String, nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("registered_at", Instant, nullable=False),
+    Column("renewed_at", Instant, nullable=False),
+    Column("renewals", BigInteger, nullable=False),
+    Column("draining", Boolean, nullable=False),
+)
+
+slots = Table(
+    "slots",
+    METADATA,
+    Column("boot_id", ForeignKey(avatar_servers.c.boot_id, ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("session_id", String),  # NULL: free
+    Column("generation", Integer),
+    UniqueConstraint("session_id", "generation"),
+    CheckConstraint("(session_id IS NULL) = (generation IS NULL)", name="taken_by_a_generation"),
+)
+
+leases = Table(
+    "leases",
+    METADATA,
+    Column("session_id", ForeignKey(sessions.c.session_id), primary_key=True),
+    Column("generation", Integer, primary_key=True, autoincrement=False),
+    Column("boot_id", String, nullable=False),  # no foreign key: what a server did outlives its row
+    Column("server", String, nullable=False),
+    Column("queue", String, nullable=False),
+    Column("claimed_at", Instant, nullable=False),
+    Column("renewed_at", Instant, nullable=False),
+    Column("renewals", BigInteger, nullable=False),
+    Column("served_ms", BigInteger, nullable=False),
+    Column("revoked_at", Instant),
+)
+"""A lease is held exactly while `revoked_at` is NULL."""
+
+Index(
+    "ix_leases_held",
+    leases.c.boot_id,
+    sqlite_where=leases.c.revoked_at.is_(None),
+    postgresql_where=leases.c.revoked_at.is_(None),
+)

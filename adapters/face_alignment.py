@@ -1,0 +1,132 @@
+"""From a decoded picture to aligned portraits: detect, judge, cut, encode. Refuses faces that are not usable."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from adapters.face_detection import FaceDetector, to_keypoints
+from adapters.face_framing import overhang, search_cut
+from adapters.face_measuring import measure_crop
+from adapters.image_pixels import Affine, Rgb, encode_jpeg, map_points, warp
+from domain.avatars import AspectRatio, orientation_of
+from domain.face_measures import FaceMeasures, FaceObservation, Keypoints
+from domain.portraits import FRAMINGS, UNCOVERED_WARNING, FaceThresholds, Framing, faces_that_count, judge
+
+log = logging.getLogger(__name__)
+
+JPEG_QUALITY = 90
+
+FILL_SHRINK = 8
+"""The made-up background is blurred at an eighth of the size: it holds nothing finer, and costs little."""
+
+FILL_BLUR, FEATHER = 0.035, 0.05
+"""Standard deviation of the blur and width of the seam, over the portrait's height."""
+
+COVERED = 255
+
+UNSEEN = 0.005
+"""Overhang over the portrait's height up to which repeated edge pixels are not seen; a seam would be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlignedPicture:
+    """One portrait, encoded."""
+
+    profile: str
+    jpeg: bytes
+    width: int
+    height: int
+    keypoints: Keypoints
+    """In pixels of this picture."""
+    uncovered: float
+    """Share of the area that the source did not show and that was made up from its edge."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadePortraits:
+    """Every portrait of a face, and what was measured of it."""
+
+    pictures: Mapping[str, AlignedPicture]
+    """By profile."""
+    primary: AspectRatio
+    """The profile that fits the source's shape."""
+    measures: FaceMeasures
+
+
+class PortraitMaker:
+    """The face pipeline on decoded pictures. Stateless but for the loaded detector; may be called from many threads."""
+
+    def __init__(self, detector: FaceDetector, thresholds: FaceThresholds | None = None) -> None:
+        self._detector = detector
+        self._thresholds = thresholds or FaceThresholds()
+
+    def make(self, rgb: Rgb, source_scale: float = 1.0) -> MadePortraits:
+        """Portraits of the one usable face in a picture; Refused, with the measures, where there is none.
+
+        `source_scale` is the picture's size over the original's: limits in pixels count the original's.
+        """
+        height, width = rgb.shape[:2]
+        seen = self.observe(rgb, source_scale)
+        measures = judge(seen, self._thresholds)
+        pictures = {profile: align(rgb, seen.keypoints, profile, framing) for profile, framing in FRAMINGS.items()}
+        return MadePortraits(pictures=pictures, primary=orientation_of(width, height), measures=measures)
+
+    def observe(self, rgb: Rgb, source_scale: float = 1.0) -> FaceObservation:
+        """What is seen of the biggest face; NO_FACE if nothing counts as one."""
+        found = self._detector.detect(rgb)
+        faces = faces_that_count([detection.face for detection in found], self._thresholds)
+        first_points = next(detection.keypoints for detection in found if detection.face is faces[0])
+        keypoints = self._detector.refine(rgb, first_points)
+        return FaceObservation(
+            width=rgb.shape[1],
+            height=rgb.shape[0],
+            scale=source_scale,
+            faces=faces,
+            keypoints=keypoints,
+            crop=measure_crop(rgb, keypoints),
+        )
+
+
+def align(rgb: Rgb, keypoints: Keypoints, profile: str, framing: Framing) -> AlignedPicture:
+    """One portrait of the face, the uncovered part of its frame filled with a blur of the source's edge."""
+    height, width = rgb.shape[:2]
+    cut = search_cut(keypoints, framing, width, height)
+    picture = warp(rgb, cut.transform, framing.width, framing.height)
+    uncovered = 0.0
+    if overhang(cut.transform, framing, width, height) > UNSEEN * framing.height:
+        cover = coverage(rgb, cut.transform, framing)
+        uncovered = float((cover < COVERED).mean())
+        picture = fill(picture, cover)
+    if uncovered > UNCOVERED_WARNING:
+        log.warning("portrait %s: %.0f %% of it lies beyond the source's edge", profile, 100 * uncovered)
+    return AlignedPicture(
+        profile=profile,
+        jpeg=encode_jpeg(picture, JPEG_QUALITY),
+        width=framing.width,
+        height=framing.height,
+        keypoints=to_keypoints(map_points(cut.transform, np.asarray(keypoints))),
+        uncovered=uncovered,
+    )
+
+
+def coverage(rgb: Rgb, transform: Affine, framing: Framing) -> Rgb:
+    """255 where the source covers the frame, less at and beyond its edge; height x width."""
+    solid = np.full(rgb.shape[:2], COVERED, np.uint8)
+    return np.asarray(cv2.warpAffine(solid, transform, (framing.width, framing.height)), np.uint8)
+
+
+def fill(picture: Rgb, cover: Rgb) -> Rgb:
+    """The picture with its uncovered part blurred: its replicated edges would streak, a mirror would show a twin."""
+    height, width = picture.shape[:2]
+    small = cv2.resize(picture, (width // FILL_SHRINK, height // FILL_SHRINK), interpolation=cv2.INTER_AREA)
+    blurred = cv2.GaussianBlur(small, (0, 0), FILL_BLUR * height / FILL_SHRINK)
+    ground = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_CUBIC)
+    # The frame's own border is no edge of the source: beyond it the source goes on.
+    wider = cv2.copyMakeBorder((cover == COVERED).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    inward = cv2.distanceTransform(wider, cv2.DIST_L2, 3)[1:-1, 1:-1]
+    share = np.clip(inward / np.float32(FEATHER * height), 0, 1)[..., None]
+    share = share * share * (3 - 2 * share)
+    return np.asarray(picture * share + ground * (1 - share) + 0.5, np.uint8)

@@ -1,1 +1,1 @@
-"""What moves and speaks in the room: audio in, picture out."""
+"""What moves and speaks in the room: sound in, picture out, one process a session; no settings, no Temporal."""

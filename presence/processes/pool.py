@@ -1,0 +1,108 @@
+"""Media processes kept warm, so that a join does not wait for imports; imports no media library."""
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from presence.processes.media_process import MediaProcess
+
+log = logging.getLogger(__name__)
+
+MODULE: Final = "worker.avatar_process"
+REFILL_AFTER_S: Final = 1.0
+"""A new spare starts only after this: its imports would slow down the join that took the last one."""
+CRASH_PAUSE_S: Final = 5.0
+"""Pause after a spare that died by itself, so that a broken installation does not spin."""
+
+_LINE_LIMIT: Final = 2**20
+_INHERITED: Final = frozenset(
+    {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "GREENROOM_RUN"}
+)
+_INHERITED_PREFIXES: Final = ("LC_", "LD_LIBRARY_", "PYTHON", "XDG_", "CUDA_", "NVIDIA_", "GREENROOM_TEST_")
+
+
+def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a media process inherits: nothing that it does not need, and no key or password."""
+    return {k: v for k, v in environ.items() if k in _INHERITED or k.startswith(_INHERITED_PREFIXES)}
+
+
+class MediaPool:
+    """Starts media processes and keeps some of them waiting. The processes die with this one, however it dies."""
+
+    def __init__(self, *, environ: Mapping[str, str], spares: int = 1, python: str = sys.executable) -> None:
+        self._environ = child_environment(environ)
+        self._wanted = spares
+        self._python = python
+        self._spares: list[MediaProcess] = []
+        self._processes: set[MediaProcess] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._refill: asyncio.Task[None] | None = None
+        self._closed = asyncio.Event()
+
+    @property
+    def processes(self) -> frozenset[MediaProcess]:
+        """Every living process, spares included."""
+        return frozenset(self._processes)
+
+    async def start(self) -> None:
+        """Start the spares; returns when they were started, not when they are ready."""
+        await self._fill()
+
+    async def take(self) -> MediaProcess:
+        """A process for one session: a spare that is ready if there is one. Its join waits for it if it is not."""
+        if self._closed.is_set():
+            raise RuntimeError("the pool is closed")
+        self._spares.sort(key=lambda spare: not spare.ready)
+        process = self._spares.pop(0) if self._spares else await self._spawn()
+        self._refill_later(REFILL_AFTER_S)
+        return process
+
+    async def aclose(self) -> None:
+        """Leave every room and wait until no process is left."""
+        self._closed.set()
+        if self._refill is not None:
+            await self._refill
+        self._spares.clear()
+        await asyncio.gather(*(process.aclose() for process in self._processes))
+        await asyncio.gather(*self._tasks)
+
+    async def _fill(self) -> None:
+        while len(self._spares) < self._wanted and not self._closed.is_set():
+            self._spares.append(await self._spawn())
+
+    def _refill_later(self, seconds: float) -> None:
+        async def wait_and_fill() -> None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), seconds)
+            await self._fill()
+
+        if not self._closed.is_set() and (self._refill is None or self._refill.done()):
+            self._refill = asyncio.create_task(wait_and_fill())
+
+    async def _spawn(self) -> MediaProcess:
+        process = MediaProcess(
+            await asyncio.create_subprocess_exec(
+                *(self._python, "-m", MODULE),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=self._environ,
+                limit=_LINE_LIMIT,
+            )
+        )
+        self._processes.add(process)
+        task = asyncio.create_task(self._mourn(process))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return process
+
+    async def _mourn(self, process: MediaProcess) -> None:
+        ended = await process.wait_ended()
+        self._processes.discard(process)
+        if process in self._spares:
+            self._spares.remove(process)
+            log.error("spare media process %d ended with exit code %d", process.pid, ended.exit_code)
+            self._refill_later(CRASH_PAUSE_S)

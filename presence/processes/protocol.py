@@ -1,0 +1,117 @@
+"""The lines of JSON between an avatar server and its media processes, one process a session; no I/O."""
+
+from typing import Final
+
+import msgspec
+
+LEFT: Final = "left"
+"""Reason of a Left that was asked for."""
+
+DIED: Final = "died"
+"""Reason that the parent gives a process that ended without a Left."""
+
+CONNECT_WITHIN_MS: Final = 7_000
+"""Bound of a connect: a peer that accepts and stays silent holds the SDK for 34 s."""
+
+
+class Join(msgspec.Struct, frozen=True, kw_only=True, tag="join"):
+    """Go into a room and show a portrait there. The token crosses here and nowhere else; `repr` hides it."""
+
+    session_id: str
+    generation: int
+    platform: str
+    url: str
+    token: str
+    portrait_path: str
+    portrait_sha256: str = ""
+    """Hexadecimal; checked unless empty."""
+    keypoints: tuple[tuple[float, float], ...] = ()
+    """Left eye, right eye, nose, mouth corners left and right, in pixels of the portrait."""
+    width: int
+    height: int
+    fps: int = 25
+    codec: str = "VP8"
+    bitrate: int = 2_000_000
+    frame_marker: bool = False
+    connect_within_ms: int = CONNECT_WITHIN_MS
+
+    def __repr__(self) -> str:
+        return f"Join(session_id={self.session_id!r}, generation={self.generation}, platform={self.platform!r})"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("session_id", self.session_id), ("generation", self.generation), ("platform", self.platform)]
+
+
+class Leave(msgspec.Struct, frozen=True, kw_only=True, tag="leave"):
+    """Leave the room and exit. The reason is told to the room; the end of the pipe means the same without one."""
+
+    reason: str = ""
+
+
+class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
+    """The imports are done: a join starts at once."""
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True, tag="published"):
+    """The SFU has acknowledged the avatar's video and audio."""
+
+    participant_identity: str
+    participant_sid: str
+    room_name: str
+    video_track_sid: str
+    width: int
+    height: int
+    publish_ms: int
+    """From the start of the connect to the acknowledgement."""
+
+
+class JoinFailed(msgspec.Struct, frozen=True, kw_only=True, tag="join_failed"):
+    """No avatar will appear; the process exits. `code` is a FailureCode, the message holds no token."""
+
+    code: str
+    message: str
+
+
+class RoomSeen(msgspec.Struct, frozen=True, kw_only=True, tag="room_seen"):
+    """Who is in the room besides this avatar. Sent at the join and on changes, never while the SDK reconnects."""
+
+    sequence: int
+    people: int
+    """Participants of kind standard, SIP and connector."""
+    agents: int
+
+
+class Served(msgspec.Struct, frozen=True, kw_only=True, tag="served"):
+    """About once a second: how long the avatar has been visible, by the process's monotonic clock."""
+
+    served_ms: int
+
+
+class Left(msgspec.Struct, frozen=True, kw_only=True, tag="left"):
+    """The avatar is out of the room; the process exits. `reason` is an EndReason, or LEFT."""
+
+    reason: str
+    served_ms: int
+
+
+Command = Join | Leave
+Event = Ready | Published | JoinFailed | RoomSeen | Served | Left
+
+_encoder = msgspec.json.Encoder()
+_commands: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)
+_events: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+
+def encode_line(message: Command | Event) -> bytes:
+    """One message as one line."""
+    return _encoder.encode(message) + b"\n"
+
+
+def decode_command(line: bytes) -> Command:
+    """The command of a line; msgspec.MsgspecError if it is none."""
+    return _commands.decode(line)
+
+
+def decode_event(line: bytes) -> Event:
+    """The event of a line; msgspec.MsgspecError if it is none."""
+    return _events.decode(line)

@@ -1,0 +1,1 @@
+"""Renderers: sound in, pictures out; they know nothing of rooms."""

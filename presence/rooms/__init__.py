@@ -1,0 +1,1 @@
+"""Rooms behind one small interface, a module a platform."""

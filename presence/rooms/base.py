@@ -1,0 +1,74 @@
+"""What a room is to an avatar, whatever the platform."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from domain.failures import FailureCode, Refused
+from domain.session import EndReason
+from presence.playback import MediaSink
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoFormat:
+    """How the picture is sent."""
+
+    width: int
+    height: int
+    fps: int
+    codec: str
+    """VP8, H264, VP9 or AV1."""
+    bitrate: int
+    """Bits a second at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """What the room acknowledged."""
+
+    participant_identity: str
+    participant_sid: str
+    room_name: str
+    video_track_sid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Occupancy:
+    """Who is in the room besides this avatar."""
+
+    people: int
+    agents: int
+
+
+OccupancyListener = Callable[[Occupancy], None]
+
+
+class AvatarRoom(MediaSink, Protocol):
+    """A room that an avatar is in for once."""
+
+    async def connect(self, url: str, token: str, *, within_s: float) -> None:
+        """Enter. Refused with ROOM_TOKEN_REFUSED, ROOM_UNREACHABLE or ROOM_JOIN_FAILED; no message holds the token."""
+
+    async def publish(self) -> Publication:
+        """Publish sound and picture; returns when the room has acknowledged both, and waits for no subscriber."""
+
+    async def announce(self, state: str, reason: str = "") -> None:
+        """Tell the room of the session's state; a failure is logged, never raised."""
+
+    async def wait_lost(self) -> EndReason:
+        """Why the room was lost, once it is."""
+
+    async def disconnect(self) -> None:
+        """Leave. Does nothing where the room is lost already."""
+
+
+_MESSAGES = {
+    FailureCode.ROOM_TOKEN_REFUSED: "The room refused the token",
+    FailureCode.ROOM_UNREACHABLE: "No room answered at this address",
+    FailureCode.ROOM_JOIN_FAILED: "The room did not let the avatar publish",
+}
+
+
+def room_refused(code: FailureCode) -> Refused:
+    """A refusal of the room, in our own words: an SDK's text may hold the token."""
+    return Refused(code, _MESSAGES[code])

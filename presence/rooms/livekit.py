@@ -1,0 +1,141 @@
+"""A LiveKit room as an avatar sees it: publishes one voice and one picture, subscribes to nothing."""
+
+import asyncio
+import json
+import logging
+
+from livekit import rtc
+from livekit.rtc import TrackSource
+
+from domain.failures import FailureCode
+from domain.session import EndReason
+from presence.pictures import Picture
+from presence.playback import SAMPLE_RATE, Sound
+from presence.redaction import Redactor
+from presence.rooms.base import OccupancyListener, Publication, VideoFormat, room_refused
+from presence.rooms.livekit_census import Census
+from presence.rooms.livekit_reasons import end_reason, join_failure, websocket_url
+
+log = logging.getLogger(__name__)
+
+STATE_TOPIC = "session.state"
+_QUEUE_MS = 200
+_ANNOUNCE_WITHIN_S = 0.3
+_DISCONNECT_WITHIN_S = 0.5
+
+
+class LiveKitRoom:
+    """One stay of one avatar. Tracks exist before the connect, so that frames can flow while they are published."""
+
+    def __init__(self, video: VideoFormat, seen: OccupancyListener) -> None:
+        loop = asyncio.get_running_loop()
+        self._format = video
+        self._redactor = Redactor()
+        self._room = rtc.Room(loop)
+        self._audio = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS, loop=loop)
+        self._video = rtc.VideoSource(video.width, video.height)
+        self._audio_track = rtc.LocalAudioTrack.create_audio_track("avatar_audio", self._audio)
+        self._video_track = rtc.LocalVideoTrack.create_video_track("avatar_video", self._video)
+        self._lost: asyncio.Future[EndReason] = loop.create_future()
+        self._connecting: asyncio.Future[None] | None = None
+        self._census = Census(self._room, seen)
+        self._room.on("disconnected", self._on_disconnected)
+
+    async def connect(self, url: str, token: str, *, within_s: float) -> None:
+        """Enter. Refused with ROOM_TOKEN_REFUSED, ROOM_UNREACHABLE or ROOM_JOIN_FAILED; no message holds the token."""
+        self._redactor.hide(token)
+        options = rtc.RoomOptions(auto_subscribe=False)
+        self._connecting = asyncio.ensure_future(self._room.connect(websocket_url(url), token, options))
+        try:
+            async with asyncio.timeout(within_s):
+                await self._connecting
+        except TimeoutError:
+            log.warning("no room answered within %.1f s", within_s)
+            raise room_refused(FailureCode.ROOM_UNREACHABLE) from None
+        except rtc.ConnectError as error:
+            log.warning("connect failed: %s", self._redactor.clean(error.message))
+            raise room_refused(join_failure(error.message)) from None
+        if not self._may_publish():
+            log.warning("the token does not allow to publish sound and picture")
+            raise room_refused(FailureCode.ROOM_JOIN_FAILED)
+
+    async def publish(self) -> Publication:
+        """Publish sound and picture; returns when the room has acknowledged both, and waits for no subscriber."""
+        me = self._room.local_participant
+        publishing = asyncio.gather(
+            me.publish_track(self._video_track, self._video_options()),
+            me.publish_track(
+                self._audio_track, rtc.TrackPublishOptions(source=TrackSource.SOURCE_MICROPHONE, dtx=False)
+            ),
+        )
+        try:
+            await asyncio.wait((publishing, self._lost), return_when=asyncio.FIRST_COMPLETED)
+            if not publishing.done():
+                log.warning("lost the room while publishing: %s", self._lost.result())
+                raise room_refused(FailureCode.ROOM_JOIN_FAILED)
+            video, _ = publishing.result()
+        except rtc.participant.PublishTrackError as error:
+            log.warning("publish failed: %s", self._redactor.clean(error.message))
+            raise room_refused(FailureCode.ROOM_JOIN_FAILED) from None
+        finally:
+            publishing.cancel()
+        self._census.open()
+        return Publication(
+            participant_identity=me.identity,
+            participant_sid=me.sid,
+            room_name=self._room.name,
+            video_track_sid=video.sid,
+        )
+
+    async def push_audio(self, samples: Sound) -> None:
+        """Queue mono samples at 48 kHz in the SDK's own queue."""
+        await self._audio.capture_frame(rtc.AudioFrame(samples.tobytes(), SAMPLE_RATE, 1, len(samples)))
+
+    def push_video(self, picture: Picture) -> None:
+        """Show a picture now; the SDK copies it before this returns."""
+        frame = rtc.VideoFrame(picture.width, picture.height, rtc.VideoBufferType.I420, picture.data)
+        self._video.capture_frame(frame)
+
+    async def announce(self, state: str, reason: str = "") -> None:
+        """Tell the room of the session's state; a failure is logged, never raised."""
+        payload = {"state": state} | ({"reason": reason} if reason else {})
+        try:
+            async with asyncio.timeout(_ANNOUNCE_WITHIN_S):
+                await self._room.local_participant.publish_data(json.dumps(payload), reliable=True, topic=STATE_TOPIC)
+        except (TimeoutError, rtc.participant.PublishDataError):
+            log.warning("the room could not be told that the session is %s", state)
+
+    async def wait_lost(self) -> EndReason:
+        """Why the room was lost, once it is."""
+        return await asyncio.shield(self._lost)
+
+    async def disconnect(self) -> None:
+        """Leave. Does nothing where the room is lost already."""
+        self._census.close()
+        try:
+            async with asyncio.timeout(_DISCONNECT_WITHIN_S):
+                if self._connecting is not None:
+                    # A connect cannot be called off: who exits in its midst leaves a ghost behind for 20 s.
+                    await asyncio.wait({self._connecting})
+                await self._room.disconnect()
+        except TimeoutError:
+            log.warning("the SDK did not disconnect within %.1f s", _DISCONNECT_WITHIN_S)
+
+    def _may_publish(self) -> bool:
+        # Without the grant the SDK waits for an acknowledgement that never comes.
+        permissions = self._room.local_participant.permissions
+        needed = {TrackSource.SOURCE_CAMERA, TrackSource.SOURCE_MICROPHONE}
+        return permissions.can_publish and needed <= (set(permissions.can_publish_sources) or needed)
+
+    def _video_options(self) -> rtc.TrackPublishOptions:
+        return rtc.TrackPublishOptions(
+            source=TrackSource.SOURCE_CAMERA,
+            simulcast=False,  # a subscriber would see a small picture first
+            video_codec=rtc.VideoCodec.Value(self._format.codec),
+            video_encoding=rtc.VideoEncoding(max_framerate=self._format.fps, max_bitrate=self._format.bitrate),
+        )
+
+    def _on_disconnected(self, reason: int) -> None:
+        self._census.close()
+        if not self._lost.done():
+            self._lost.set_result(end_reason(reason))

@@ -1,0 +1,57 @@
+"""Counting who is in a LiveKit room; silent while the SDK reconnects, when it reports everybody as gone."""
+
+import asyncio
+
+from livekit import rtc
+from livekit.rtc import ConnectionState, ParticipantKind
+
+from presence.rooms.base import Occupancy, OccupancyListener
+
+SETTLE_S = 1.5
+"""After a reconnect the participants come back one by one; a count before that would call the room empty."""
+
+_PEOPLE = (
+    ParticipantKind.PARTICIPANT_KIND_STANDARD,
+    ParticipantKind.PARTICIPANT_KIND_SIP,
+    ParticipantKind.PARTICIPANT_KIND_CONNECTOR,
+)
+
+
+class Census:
+    """Reports the occupancy at the join and on changes."""
+
+    def __init__(self, room: rtc.Room, seen: OccupancyListener) -> None:
+        self._room = room
+        self._seen = seen
+        self._last: Occupancy | None = None
+        self._open = False
+        self._settling: asyncio.TimerHandle | None = None
+        room.on("participant_connected", lambda _: self._count())
+        room.on("participant_disconnected", lambda _: self._count())
+        room.on("reconnecting", self.close)
+        room.on("reconnected", self._settle)
+
+    def open(self) -> None:
+        """Start to report, with the present occupancy first."""
+        self._open = True
+        self._count()
+
+    def close(self) -> None:
+        """Report nothing until the room is opened again."""
+        self._open = False
+        if self._settling is not None:
+            self._settling.cancel()
+
+    def _settle(self) -> None:
+        self.close()
+        self._settling = asyncio.get_running_loop().call_later(SETTLE_S, self.open)
+
+    def _count(self) -> None:
+        if not self._open or self._room.connection_state != ConnectionState.CONN_CONNECTED:
+            return
+        kinds = [participant.kind for participant in self._room.remote_participants.values()]
+        agents = kinds.count(ParticipantKind.PARTICIPANT_KIND_AGENT)
+        occupancy = Occupancy(people=sum(kind in _PEOPLE for kind in kinds), agents=agents)
+        if occupancy != self._last:
+            self._last = occupancy
+            self._seen(occupancy)

@@ -1,0 +1,134 @@
+"""One avatar in one room, from the join to the end; decides nothing about the session's life."""
+
+import asyncio
+import logging
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from domain.failures import FailureCode, Refused
+from domain.session import EndReason
+from presence.pictures import load_portrait
+from presence.playback import Playback
+from presence.processes.protocol import Event, Join, Published, RoomSeen, Served
+from presence.renderers.base import Renderer, Track
+from presence.renderers.marker import MarkedRenderer
+from presence.renderers.still import StillRenderer
+from presence.rooms.base import AvatarRoom, Occupancy, OccupancyListener, Publication, VideoFormat, room_refused
+from presence.rooms.livekit import LiveKitRoom
+
+log = logging.getLogger(__name__)
+
+PUBLISH_WITHIN_S = 3.0
+SERVED_EVERY_S = 1.0
+
+
+def open_room(platform: str, video: VideoFormat, seen: OccupancyListener) -> AvatarRoom:
+    """A room of a platform; Refused where this server cannot join such rooms."""
+    if platform != "livekit":
+        raise Refused(FailureCode.ROOM_PLATFORM_UNAVAILABLE, f"This server joins no rooms of platform {platform}")
+    return LiveKitRoom(video, seen)
+
+
+class AvatarSession:
+    """Joins as it was told, plays until the room is lost, and reports on the way."""
+
+    def __init__(self, join: Join, report: Callable[[Event], None]) -> None:
+        self._join = join
+        self._report = report
+        self._sequence = 0
+        self._published_at: float | None = None
+        self._renderer: Renderer = MarkedRenderer(StillRenderer()) if join.frame_marker else StillRenderer()
+        self._room = open_room(join.platform, self._video_format(), self._on_seen)
+
+    @property
+    def served_ms(self) -> int:
+        """How long the picture has been published, 0 before."""
+        return 0 if self._published_at is None else int((time.monotonic() - self._published_at) * 1000)
+
+    async def run(self) -> EndReason:
+        """Join and play; returns why the room was lost. Refused if the join fails."""
+        loading = asyncio.create_task(asyncio.to_thread(self._load))
+        started = time.monotonic()
+        await self._room.connect(self._join.url, self._join.token, within_s=self._join.connect_within_ms / 1000)
+        playback = await self._stage(loading)
+        async with asyncio.TaskGroup() as tasks:
+            # Frames flow before the publication ends, so that the first one is encoded the moment it is wanted.
+            playing = tasks.create_task(playback.run())
+            try:
+                publication = await self._publish()
+            except BaseException:
+                playing.cancel()
+                raise
+            self._on_published(publication, started)
+            reporting = tasks.create_task(self._report_served())
+            await self._room.announce("connected")
+            reason = await self._room.wait_lost()
+            playing.cancel()
+            reporting.cancel()
+        return reason
+
+    async def leave(self, reason: str) -> None:
+        """Tell the room why, and leave it; at most a second, whatever the room does."""
+        if self._published_at is not None:
+            await self._room.announce("disconnected", reason)
+        await self._room.disconnect()
+
+    async def _publish(self) -> Publication:
+        try:
+            async with asyncio.timeout(PUBLISH_WITHIN_S):
+                return await self._room.publish()
+        except TimeoutError:
+            log.warning("the room acknowledged no publication within %.1f s", PUBLISH_WITHIN_S)
+            raise room_refused(FailureCode.ROOM_JOIN_FAILED) from None
+
+    def _on_published(self, publication: Publication, started: float) -> None:
+        self._published_at = time.monotonic()
+        self._report(
+            Published(
+                participant_identity=publication.participant_identity,
+                participant_sid=publication.participant_sid,
+                room_name=publication.room_name,
+                video_track_sid=publication.video_track_sid,
+                width=self._join.width,
+                height=self._join.height,
+                publish_ms=int((self._published_at - started) * 1000),
+            )
+        )
+
+    async def _report_served(self) -> None:
+        while True:
+            await asyncio.sleep(SERVED_EVERY_S)
+            self._report(Served(served_ms=self.served_ms))
+
+    async def _stage(self, loading: "asyncio.Task[Track]") -> Playback:
+        try:
+            track = await loading
+        except (OSError, ValueError) as error:
+            log.exception("the portrait cannot be shown")
+            raise Refused(FailureCode.INTERNAL_ERROR, "The portrait cannot be shown") from error
+        size = (self._join.width, self._join.height)
+        return Playback(sink=self._room, renderer=self._renderer, track=track, size=size, fps=self._join.fps)
+
+    def _load(self) -> Track:
+        image = load_portrait(Path(self._join.portrait_path), sha256=self._join.portrait_sha256)
+        if image.shape[:2] != (self._join.height, self._join.width):
+            raise ValueError(
+                f"the portrait is {image.shape[1]}x{image.shape[0]}, not {self._join.width}x{self._join.height}"
+            )
+        keypoints = np.array(self._join.keypoints, np.float32).reshape(-1, 2)
+        # The still renderer prepares in milliseconds. One with a bank will find it made beside the portrait.
+        with tempfile.TemporaryDirectory(prefix="greenroom-") as folder:
+            self._renderer.prepare(image, keypoints, Path(folder))
+            return self._renderer.open(self._renderer.load(Path(folder)), self._join.generation)
+
+    def _on_seen(self, occupancy: Occupancy) -> None:
+        self._sequence += 1
+        self._report(RoomSeen(sequence=self._sequence, people=occupancy.people, agents=occupancy.agents))
+
+    def _video_format(self) -> VideoFormat:
+        join = self._join
+        return VideoFormat(width=join.width, height=join.height, fps=join.fps, codec=join.codec, bitrate=join.bitrate)

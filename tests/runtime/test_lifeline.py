@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.processes import gone_within, is_alive
 
 from runtime.lifeline import VARIABLE, hold_on
+from support.processes import gone_within, is_alive
 
 ROOT = Path(__file__).parents[2]
 PARENT = """

@@ -1,0 +1,1 @@
+"""The parts that are not Python packages: found, fetched and checked; none is ever taken unchecked."""

@@ -1,9 +1,8 @@
 """The only writer of a session's status. Each change and its audit row are one transaction."""
 
-from database.sessions import Sessions
-
 from activities.failures import translated
 from contracts import steps
+from database.sessions import Sessions
 
 
 class LifecycleActivities:

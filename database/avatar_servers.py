@@ -88,7 +88,7 @@ class AvatarServers:
         query = select(*columns, taken.scalar_subquery().label("taken"), live)
         async with reading(self._engine) as connection:
             rows = await connection.execute(query.order_by(avatar_servers.c.name, avatar_servers.c.boot_id))
-        return [AvatarServer(**row) for row in rows.mappings()]
+            return [AvatarServer(**row) for row in rows.mappings()]
 
     async def capacity(self) -> tuple[int, int]:
         """Free slots and all slots of the servers that would get a session now."""

@@ -85,7 +85,7 @@ sessions = Table(
     METADATA,
     Column("session_id", String, primary_key=True),
     Column("account_id", ForeignKey(accounts.c.account_id), nullable=False),
-    Column("avatar_id", ForeignKey(avatars.c.avatar_id), nullable=False, index=True),
+    Column("avatar_id", String, nullable=False, index=True),  # no key: a session outlives a deleted avatar
     Column("status", String, nullable=False),
     Column("aspect_ratio", String, nullable=False),
     Column("metadata", JSON, nullable=False),

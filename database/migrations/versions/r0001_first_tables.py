@@ -79,7 +79,7 @@ def _sessions() -> None:
         "sessions",
         sa.Column("session_id", sa.String, primary_key=True),
         sa.Column("account_id", sa.String, sa.ForeignKey("accounts.account_id"), nullable=False),
-        sa.Column("avatar_id", sa.String, sa.ForeignKey("avatars.avatar_id"), nullable=False, index=True),
+        sa.Column("avatar_id", sa.String, nullable=False, index=True),
         sa.Column("status", sa.String, nullable=False),
         sa.Column("aspect_ratio", sa.String, nullable=False),
         sa.Column("metadata", sa.JSON, nullable=False),

@@ -1,12 +1,14 @@
 """The library of avatars: looking one up, storing one's pictures, registering it, and undoing that."""
 
+from datetime import UTC, datetime
+
 from activities.failures import translated
 from activities.portraits import avatar_ref, to_domain
 from adapters.object_store import ObjectStore
 from contracts import steps
 from contracts.portraits import AvatarRef, StoredObject, StoredPortrait
 from database.avatars import Avatars
-from domain.avatars import check_access
+from domain.avatars import Avatar, check_access
 
 
 class AvatarActivities:
@@ -38,21 +40,23 @@ class AvatarActivities:
     async def register_avatar(self, value: steps.RegisterAvatarInput) -> steps.Done:
         """Insert the avatar; a repeat changes nothing."""
         ref = value.avatar
+        avatar = Avatar(
+            avatar_id=ref.avatar_id,
+            account_id=value.account_id,
+            primary=ref.primary,
+            portraits={portrait.profile: to_domain(portrait) for portrait in ref.portraits},
+            created_at=datetime.now(UTC),
+        )
         with translated():
-            await self._avatars.register(
-                avatar_id=ref.avatar_id,
-                account_id=value.account_id,
-                primary=ref.primary,
-                portraits={portrait.profile: to_domain(portrait) for portrait in ref.portraits},
-                source_sha256=value.source_sha256,
-            )
+            await self._avatars.register(avatar, value.source_sha256)
         return steps.Done()
 
     @steps.forget_avatar.implementation
     async def forget_avatar(self, value: steps.ForgetAvatarInput) -> steps.Done:
         """Delete the avatar's row and pictures, unless a session refers to it."""
         with translated():
-            if (await self._avatars.forget(value.avatar_id)).gone:
+            await self._avatars.forget(value.avatar_id)
+            if await self._avatars.get(value.avatar_id) is None:
                 await self._store.delete_below(avatar_prefix(value.avatar_id))
         return steps.Done()
 

@@ -10,12 +10,10 @@ from api.pictures import picture_in, stage
 from api.room_requests import CheckedRoom, check_room
 from api.services import Services
 from contracts.http import CreateSessionRequest
-from contracts.session_workflow import CreateSessionInput, NewPicture, RoomAddress
+from contracts.session_workflow import ROOM_TOKEN_FIELD, CreateSessionInput, NewPicture, RoomAddress
 from domain import ids
 from domain.avatars import DEFAULT_ASPECT_RATIO, check_access, parse_aspect_ratio
 from domain.failures import FailureCode, Refused
-
-ROOM_TOKEN_FIELD = "room.token"  # noqa: S105 - the field's name, which the sealed token is bound to
 
 
 async def session_command(services: Services, account_id: str, request: CreateSessionRequest) -> CreateSessionInput:

@@ -12,6 +12,11 @@ from domain.session import EndReason
 CREATE_UPDATE_ID = "create"
 """The id of the one update that answers a create: a repeat gets the stored answer."""
 
+REPORT_ROOM = "report_room"
+"""The signal that avatar servers send; by name, since they do not import workflows."""
+
+ROOM_TOKEN_FIELD = "room.token"  # noqa: S105 - the field's name, which a sealed token is bound to
+
 
 class RoomAddress(msgspec.Struct, frozen=True, kw_only=True):
     """Where the avatar goes. The token is sealed: only an avatar server can open it."""

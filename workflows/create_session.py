@@ -11,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts import search_attributes, steps
     from contracts.portraits import AvatarRef
     from contracts.session_workflow import (
+        REPORT_ROOM,
         CreateSessionInput,
         EndSession,
         RoomSeen,
@@ -248,7 +249,7 @@ class CreateSessionWorkflow:
         assert self._ended is not None  # noqa: S101 - the condition above
         return self._ended
 
-    @workflow.signal
+    @workflow.signal(name=REPORT_ROOM)
     def report_room(self, seen: RoomSeen) -> None:
         """Take what the avatar's process sees; reports that were overtaken by a newer one are ignored."""
         if (seen.generation, seen.sequence) <= self._last_report:

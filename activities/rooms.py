@@ -1,0 +1,182 @@
+"""The room: joining it, and staying in it. These steps run on the avatar server that holds the session's lease."""
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.service import RPCError
+
+from activities.failures import translated
+from adapters.object_cache import ObjectCache
+from adapters.sealing import CannotOpen, Sealer
+from contracts import steps
+from contracts.session_workflow import REPORT_ROOM, ROOM_TOKEN_FIELD, RoomSeen, workflow_id
+from database.leases import Leases
+from domain.failures import FailureCode, Refused
+from domain.session import EndReason
+from presence.processes.media_process import Ended, MediaProcess
+from presence.processes.protocol import Join
+from presence.processes.seats import Seats
+
+log = logging.getLogger(__name__)
+
+BEAT_S = 1.0
+REPORT_EVERY_S = 2.0
+"""At most one signal in this time: changes in between are merged, or a busy room would fill the history."""
+TELL_AGAIN_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoSettings:
+    """How avatars are encoded on this server."""
+
+    fps: int
+    codec: str
+    bitrate: int
+    frame_marker: bool
+
+
+class RoomActivities:
+    """The long step only watches: the avatar's process goes on without it, until its lease is gone."""
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        leases: Leases,
+        sealer: Sealer,
+        pictures: ObjectCache,
+        seats: Seats,
+        video: VideoSettings,
+    ) -> None:
+        self._client = client
+        self._leases = leases
+        self._sealer = sealer
+        self._pictures = pictures
+        self._seats = seats
+        self._video = video
+
+    @steps.join_room.implementation
+    async def join_room(self, value: steps.JoinRoomInput) -> steps.JoinRoomResult:
+        """Put the avatar into the room; returns when its video is published. A repeat finds it there."""
+        with translated():
+            await self._check_lease(value.session_id, value.generation)
+            published = await self._seats.sit(await self._order(value))
+        return steps.JoinRoomResult(
+            participant_identity=published.participant_identity,
+            participant_sid=published.participant_sid,
+            room_name=published.room_name,
+            video_track_sid=published.video_track_sid,
+            width=published.width,
+            height=published.height,
+            publish_ms=published.publish_ms,
+        )
+
+    @steps.stay_in_room.implementation
+    async def stay_in_room(self, value: steps.StayInRoomInput) -> steps.StayInRoomResult:
+        """Watch the avatar until it leaves or is told to. Only a requested cancellation means leave (rule 10)."""
+        process = self._seats.get(value.session_id, value.generation)
+        if process is None:
+            with translated():
+                raise Refused(FailureCode.SERVER_LOST, "this server does not serve the session")
+        beating = asyncio.create_task(_beat(process))
+        telling = asyncio.create_task(self._tell(value, process))
+        try:
+            with translated():
+                ended = await _ended_before_shutdown(process)
+        except asyncio.CancelledError:
+            details = activity.cancellation_details()
+            if details is None or not details.cancel_requested:
+                raise
+            served_ms = await self._seats.dismiss(value.session_id, value.generation, "session_ended")
+            return steps.StayInRoomResult(reason="left", served_ms=served_ms)
+        finally:
+            beating.cancel()
+            telling.cancel()
+        return steps.StayInRoomResult(reason=_end_reason(ended.reason), served_ms=ended.served_ms)
+
+    async def _check_lease(self, session_id: str, generation: int) -> None:
+        sight = await self._leases.look(session_id, generation)
+        if not sight.held:
+            raise Refused(FailureCode.LEASE_REVOKED, "the session's lease is no longer held")
+
+    async def _order(self, value: steps.JoinRoomInput) -> Join:
+        """The order for a media process: the only place where the room's token is open."""
+        portrait, video = value.portrait, self._video
+        try:
+            token = self._sealer.open(value.room.sealed_token, session_id=value.session_id, field=ROOM_TOKEN_FIELD)
+        except CannotOpen as error:
+            log.error("the room token of %s cannot be opened: %s", value.session_id, error)  # noqa: TRY400
+            raise Refused(FailureCode.INTERNAL_ERROR, "the room token cannot be opened here") from None
+        path = await self._pictures.path(portrait.object.key, portrait.object.sha256)
+        return Join(
+            session_id=value.session_id,
+            generation=value.generation,
+            platform=value.room.platform,
+            url=value.room.url,
+            token=token,
+            portrait_path=str(path),
+            portrait_sha256=portrait.object.sha256,
+            keypoints=portrait.keypoints,
+            width=portrait.width,
+            height=portrait.height,
+            fps=video.fps,
+            codec=video.codec,
+            bitrate=video.bitrate,
+            frame_marker=video.frame_marker,
+        )
+
+    async def _tell(self, value: steps.StayInRoomInput, process: MediaProcess) -> None:
+        """Report the present room state at once and after each change, each until Temporal has taken it."""
+        handle = self._client.get_workflow_handle(workflow_id(value.session_id))
+        state = process.state
+        while state.ended is None:
+            if state.room is not None:
+                seen = RoomSeen(
+                    generation=value.generation,
+                    sequence=state.room.sequence,
+                    people=state.room.people,
+                    agents=state.room.agents,
+                )
+                try:
+                    await handle.signal(REPORT_ROOM, seen)
+                except RPCError as error:
+                    log.warning("the room of %s could not be reported: %s", value.session_id, error.status.name)
+                    await asyncio.sleep(TELL_AGAIN_S)
+                    state = process.state
+                    continue
+                await asyncio.sleep(REPORT_EVERY_S)
+            state = await process.next_state(state.version)
+
+
+async def _ended_before_shutdown(process: MediaProcess) -> Ended:
+    """How the process ended; SERVER_LOST at once when this worker stops, since its avatars go with it."""
+    ended = asyncio.ensure_future(process.wait_ended())
+    stopping = asyncio.ensure_future(activity.wait_for_worker_shutdown())
+    try:
+        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not ended.done():
+            raise Refused(FailureCode.SERVER_LOST, "the avatar server is stopping")
+        return ended.result()
+    finally:
+        ended.cancel()
+        stopping.cancel()
+
+
+async def _beat(process: MediaProcess) -> None:
+    """Heartbeat with the milliseconds served: for operators, and for cancellations to come back with."""
+    while True:
+        activity.heartbeat(process.served_ms)
+        await asyncio.sleep(BEAT_S)
+
+
+def _end_reason(reason: str) -> EndReason:
+    """What the session ends as. A process that went without the room's doing is a lost server to the session."""
+    with suppress(ValueError):
+        known = EndReason(reason)
+        if known is not EndReason.TERMINATED:
+            return known
+    return EndReason.SERVER_LOST

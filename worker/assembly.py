@@ -1,0 +1,102 @@
+"""Puts a role's worker together from settings, and runs it until it is told to stop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from runtime.settings import Settings
+from runtime.temporal_client import connect
+from worker import registry
+from worker.sandbox import SANDBOX
+
+GRACEFUL_SHUTDOWN = timedelta(seconds=5)
+"""What steps under way have to finish after a stop; without it they are cancelled at once."""
+HEARTBEAT_THROTTLE = timedelta(seconds=1)
+"""A cancellation reaches a step with its next heartbeat."""
+RETRY_CONNECT_S = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """What a role opened: its queue, the instances whose methods are its activities, and what must go before them."""
+
+    queue: str
+    activities: tuple[object, ...]
+    until_stopped: Callable[[], Awaitable[None]] | None = None
+    """Runs beside the worker; its return stops the worker."""
+
+
+class Assembly(Protocol):
+    """A module of `worker/roles`."""
+
+    async def open_role(
+        self, settings: Settings, environ: Mapping[str, str], client: Client, stack: AsyncExitStack
+    ) -> Opened:
+        """Open what the role needs; what is pushed on `stack` is closed when the worker has stopped."""
+        ...
+
+
+def build_worker(client: Client, role: registry.Role, opened: Opened) -> Worker:
+    """A worker for the role's queue; the instances must be those that the registry names."""
+    expected = role.activity_types()
+    found = [type(one) for one in opened.activities]
+    if found != expected:
+        raise TypeError(f"the role opened {found}, the registry names {expected}")
+    return Worker(
+        client,
+        task_queue=opened.queue,
+        workflows=role.workflow_types(),
+        activities=registry.methods(opened.activities),
+        workflow_runner=SANDBOX,
+        graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+    )
+
+
+async def run_role(
+    name: str, settings: Settings, environ: Mapping[str, str], stop: asyncio.Event, ready: Callable[[], None]
+) -> None:
+    """Serve a role until `stop` is set; `ready` is called once its worker polls."""
+    role = registry.ROLES[name]
+    assembly = cast("Assembly", import_module(role.assembly))
+    async with AsyncExitStack() as stack:
+        client = await _connected(environ, stop)
+        if client is None:
+            return
+        opened = await assembly.open_role(settings, environ, client, stack)
+        async with build_worker(client, role, opened):
+            ready()
+            await _until(stop, opened.until_stopped)
+
+
+async def _connected(environ: Mapping[str, str], stop: asyncio.Event) -> Client | None:
+    """A connected client, however long Temporal is away; None if the process is to stop meanwhile."""
+    while not stop.is_set():
+        try:
+            return await connect(environ)
+        except RuntimeError:
+            await asyncio.sleep(RETRY_CONNECT_S)
+    return None
+
+
+async def _until(stop: asyncio.Event, beside: Callable[[], Awaitable[None]] | None) -> None:
+    """Wait for the stop, or for what runs beside the worker to end."""
+    waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(stop.wait())]
+    if beside is not None:
+        waiting.append(asyncio.ensure_future(beside()))
+    try:
+        done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)

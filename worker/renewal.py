@@ -1,0 +1,94 @@
+"""An avatar server's word to the database, once a second: I am here, and this is whom I serve (design rules 8, 10)."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+
+from database.avatar_servers import AvatarServers
+from domain.failures import Refused
+from presence.processes.seats import Seat, Seats
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+AGAIN_S = 0.25
+"""After a renewal that failed."""
+LEAVE_AFTER_S = 60.0
+"""A server that could not renew for so long leaves its rooms: others may have taken its sessions over."""
+
+
+class ServerForgotten(Exception):
+    """The database does not know this boot any more; the process must start anew under another boot id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boot:
+    """One start of an avatar server."""
+
+    boot_id: str
+    name: str
+    queue: str
+    slots: int
+
+
+class Renewal:
+    """Registers the boot, renews it, and dismisses the avatars whose leases were revoked."""
+
+    def __init__(self, boot: Boot, servers: AvatarServers, seats: Seats) -> None:
+        self._boot = boot
+        self._servers = servers
+        self._seats = seats
+        self._leaving: dict[Seat, asyncio.Task[None]] = {}
+
+    async def register(self) -> None:
+        """Make the server known, however long the database is away."""
+        boot = self._boot
+        while True:
+            try:
+                await self._servers.register(boot.boot_id, boot.name, boot.queue, boot.slots)
+            except Refused as trouble:
+                log.warning("avatar server %s cannot register yet: %s", boot.name, trouble)
+                await asyncio.sleep(EVERY_S)
+            else:
+                log.info("avatar server %s is boot %s with %d slots", boot.name, boot.boot_id, boot.slots)
+                return
+
+    async def run(self) -> None:
+        """Renew for ever; ServerForgotten when the server has to start anew."""
+        renewed_at = time.monotonic()
+        while True:
+            began = time.monotonic()
+            try:
+                answer = await self._servers.renew(self._boot.boot_id, self._seats.serving())
+            except Refused as trouble:
+                log.warning("renewal failed: %s", trouble)
+                if time.monotonic() - renewed_at > LEAVE_AFTER_S:
+                    raise ServerForgotten(f"no renewal for {LEAVE_AFTER_S:.0f} s") from None
+                await asyncio.sleep(AGAIN_S)
+                continue
+            if not answer.known:
+                raise ServerForgotten("the database has forgotten this boot")
+            renewed_at = time.monotonic()
+            self._dismiss(self._seats.taken() - answer.held)
+            await asyncio.sleep(max(EVERY_S - (time.monotonic() - began), 0))
+
+    async def close(self) -> None:
+        """Leave every room and take the server off the list."""
+        await self._seats.dismiss_all("server_stopping")
+        await asyncio.gather(*self._leaving.values(), return_exceptions=True)
+        try:
+            await self._servers.deregister(self._boot.boot_id)
+        except Refused as trouble:
+            log.warning("the server could not be taken off the list: %s", trouble)
+
+    def _dismiss(self, revoked: set[Seat]) -> None:
+        """Let avatars leave whose leases are gone; leaving takes a moment, and renewals do not wait for it."""
+        for seat in revoked - self._leaving.keys():
+            self._leaving[seat] = asyncio.create_task(self._leave(seat))
+
+    async def _leave(self, seat: Seat) -> None:
+        try:
+            await self._seats.dismiss(*seat, "session_ended")
+        finally:
+            del self._leaving[seat]

@@ -1,0 +1,55 @@
+"""The avatar role: one boot of an avatar server, its media processes, and the steps on its own queue."""
+
+import sys
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from temporalio.client import Client
+from ulid import ULID
+
+from activities.rooms import RoomActivities, VideoSettings
+from adapters.object_cache import ObjectCache
+from adapters.object_store import ObjectStore
+from adapters.sealing import Sealer
+from contracts.queues import avatar_queue
+from database.avatar_servers import AvatarServers
+from database.engine import open_engine
+from database.leases import Leases
+from presence.processes.pool import MediaPool
+from presence.processes.seats import Seats
+from runtime.settings import Settings, parse_keys
+from worker.assembly import Opened
+from worker.renewal import Boot, Renewal
+
+
+async def open_role(settings: Settings, environ: Mapping[str, str], client: Client, stack: AsyncExitStack) -> Opened:
+    """Register under a new boot id; the renewal runs beside the worker, and its failure ends the process."""
+    engine = open_engine(settings.database_address)
+    stack.push_async_callback(engine.dispose)
+    pool = MediaPool(environ=environ, spares=settings.avatar_spares, python=sys.executable)
+    stack.push_async_callback(pool.aclose)
+    await pool.start()
+    seats = Seats(pool)
+    boot_id = str(ULID()).lower()
+    boot = Boot(boot_id=boot_id, name=settings.avatar_name, queue=avatar_queue(boot_id), slots=settings.avatar_slots)
+    renewal = Renewal(boot, AvatarServers(engine), seats)
+    rooms = RoomActivities(
+        client=client,
+        leases=Leases(engine),
+        sealer=Sealer(parse_keys(settings.sealing_keys, "GREENROOM_SEALING_KEYS")),
+        pictures=ObjectCache(ObjectStore(settings.storage_address), settings.data_path / "pictures"),
+        seats=seats,
+        video=VideoSettings(
+            fps=settings.video_fps,
+            codec=settings.video_codec,
+            bitrate=settings.video_bitrate,
+            frame_marker=settings.frame_marker,
+        ),
+    )
+    stack.push_async_callback(renewal.close)
+
+    async def serve() -> None:
+        await renewal.register()
+        await renewal.run()
+
+    return Opened(queue=boot.queue, activities=(rooms,), until_stopped=serve)

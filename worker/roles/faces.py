@@ -1,0 +1,39 @@
+"""The faces role: decoding in processes apart, detection and alignment on this one. The only one with onnxruntime."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from temporalio.client import Client
+
+from activities.faces import FaceActivities
+from activities.images import ImageActivities
+from adapters.detector_file import detector_path
+from adapters.face_alignment import PortraitMaker
+from adapters.face_detection import FaceDetector
+from adapters.image_decoding import ImageDecoder
+from adapters.object_store import ObjectStore
+from contracts import queues
+from runtime.cache import cache_folder
+from runtime.settings import Settings
+from worker.assembly import Opened
+
+log = logging.getLogger(__name__)
+
+
+async def open_role(settings: Settings, environ: Mapping[str, str], _: Client, stack: AsyncExitStack) -> Opened:
+    """Load the detector; DetectorUnavailable where its file is missing or it does not run where it was told to."""
+    model = Path(settings.face_model) if settings.face_model else detector_path(cache_folder(environ))
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    detector = await asyncio.to_thread(FaceDetector, model, device=settings.face_device, threads=threads)
+    log.info("faces are detected by %s on %s", model.name, detector.provider)
+    decoder = ImageDecoder()
+    stack.push_async_callback(decoder.aclose)
+    store = ObjectStore(settings.storage_address)
+    return Opened(
+        queue=queues.FACES,
+        activities=(FaceActivities(PortraitMaker(detector), store), ImageActivities(decoder, store)),
+    )

@@ -1,0 +1,35 @@
+"""The sessions role: workflows, and the steps next to the database and the object store."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from temporalio.client import Client
+
+from activities.avatars import AvatarActivities
+from activities.leases import LeaseActivities
+from activities.lifecycle import LifecycleActivities
+from activities.plans import PlanActivities
+from adapters.object_store import ObjectStore
+from contracts import queues
+from database.accounts import Accounts
+from database.avatars import Avatars
+from database.engine import open_engine
+from database.leases import Leases
+from database.sessions import Sessions
+from runtime.settings import Settings
+from worker.assembly import Opened
+
+
+async def open_role(settings: Settings, _: Mapping[str, str], __: Client, stack: AsyncExitStack) -> Opened:
+    """One engine for all stores."""
+    engine = open_engine(settings.database_address)
+    stack.push_async_callback(engine.dispose)
+    return Opened(
+        queue=queues.SESSIONS,
+        activities=(
+            AvatarActivities(Avatars(engine), ObjectStore(settings.storage_address)),
+            LeaseActivities(Leases(engine)),
+            LifecycleActivities(Sessions(engine)),
+            PlanActivities(Accounts(engine)),
+        ),
+    )

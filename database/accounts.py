@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import ScalarSelect, func, select, update
+from sqlalchemy import Label, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from database.engine import reading, writing
@@ -81,10 +81,10 @@ class Accounts:
         return Concurrency(current=row.places_taken, max=row.max_concurrent_sessions)
 
 
-def places_taken(account_id: str) -> ScalarSelect[int]:
+def places_taken(account_id: str) -> Label[int]:
     """How many of the account's sessions have not ended, as part of a statement; named `places_taken`."""
     live = (sessions.c.account_id == account_id) & sessions.c.ended_at.is_(None)
-    return select(func.count().label("places_taken")).select_from(sessions).where(live).scalar_subquery()
+    return select(func.count()).select_from(sessions).where(live).scalar_subquery().label("places_taken")
 
 
 def no_account() -> Refused:

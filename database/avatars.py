@@ -54,9 +54,10 @@ class Avatars:
                 await connection.execute(insert(avatar_portraits), portraits)
 
     async def forget(self, avatar_id: str) -> Avatar | None:
-        """Delete an avatar, unless a session refers to it or ever did; what was deleted.
+        """Delete an avatar, unless a session shows it, may still show it or once did; what was deleted.
 
-        None where it stays and where it never was: `get` tells these apart.
+        A session that ended without having started keeps nothing. None where the avatar stays and where it never was:
+        `get` tells these apart.
         """
         one = avatars.c.avatar_id == avatar_id
         # Locked by a statement of its own: an admission under way holds the row until its session can be seen.

@@ -1,0 +1,77 @@
+"""Several OS processes that do the same to one database at the same moment."""
+
+import asyncio
+import multiprocessing
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from multiprocessing.synchronize import Barrier
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from database.engine import open_engine, reading
+from database.leases import Leases
+from database.sessions import Sessions
+from domain.avatars import AspectRatio
+from domain.failures import Refused
+
+Attempt = Callable[[AsyncEngine, Any], Awaitable[str]]
+"""One attempt: its outcome as a word. A function of this module, so that another process can import it."""
+
+_START_WITHIN_S = 60
+
+
+async def claim(engine: AsyncEngine, session_id: str) -> str:
+    """Claim generation 1 of a session."""
+    await Leases(engine).claim(session_id, 1)
+    return "claimed"
+
+
+async def admit(engine: AsyncEngine, wanted: tuple[str, str, str]) -> str:
+    """Admit a session, given as its id, its account's and its avatar's."""
+    session_id, account_id, avatar_id = wanted
+    await Sessions(engine).admit(
+        session_id=session_id,
+        account_id=account_id,
+        avatar_id=avatar_id,
+        aspect_ratio=AspectRatio.SQUARE,
+        metadata={},
+        remaining_seconds=30,
+    )
+    return "admitted"
+
+
+async def race(url: str, attempt: Attempt, shares: Sequence[Sequence[Any]]) -> Counter[str]:
+    """Start a process for each share, let all begin at once, and count the outcomes; a refusal counts as its code."""
+    context = multiprocessing.get_context("spawn")
+    barrier, outcomes = context.Barrier(len(shares)), context.SimpleQueue()
+    racers = [
+        context.Process(target=_run, args=(url, attempt, share, barrier, outcomes), daemon=True) for share in shares
+    ]
+    for racer in racers:
+        racer.start()
+    await asyncio.gather(*(asyncio.to_thread(racer.join, _START_WITHIN_S) for racer in racers))
+    assert [racer.exitcode for racer in racers] == [0] * len(racers)
+    return Counter(outcome for _ in racers for outcome in outcomes.get())
+
+
+def _run(url: str, attempt: Attempt, share: Sequence[Any], barrier: Barrier, outcomes: Any) -> None:
+    outcomes.put(asyncio.run(_all(url, attempt, share, barrier)))
+
+
+async def _all(url: str, attempt: Attempt, share: Sequence[Any], barrier: Barrier) -> list[str]:
+    engine = open_engine(url)
+    async with reading(engine) as connection:
+        await connection.execute(select(1))
+    barrier.wait(_START_WITHIN_S)
+    results = await asyncio.gather(*(_outcome(attempt, engine, one) for one in share))
+    await engine.dispose()
+    return results
+
+
+async def _outcome(attempt: Attempt, engine: AsyncEngine, one: Any) -> str:
+    try:
+        return await attempt(engine, one)
+    except Refused as refusal:
+        return refusal.code.value

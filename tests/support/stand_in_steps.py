@@ -1,0 +1,196 @@
+"""Stand-ins for every step, registered by name: what a workflow asks for is recorded, and a script may say no.
+
+Each workflow has its own script, found by workflow id, so that one set of workers serves all tests.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
+
+from contracts import queues, steps
+from contracts.portraits import AvatarRef, FaceMeasures, StoredObject, StoredPortrait
+from contracts.steps import Step
+from domain.avatars import AspectRatio
+from domain.failures import FailureCode
+from worker.registry import ROLES
+from worker.sandbox import SANDBOX
+
+BOOT = "standin"
+EVERY_STEP: list[Step[Any, Any]] = [value for value in vars(steps).values() if isinstance(value, Step)]
+MEASURES = FaceMeasures(faces=1, score=0.9, share=0.4, unit=120, roll=0, yaw=0, pitch=0.5, blur=0.3)
+
+Handler = Callable[[Any], Awaitable[Any]]
+
+
+def stored(key: str) -> StoredObject:
+    """A reference to an object that nobody reads."""
+    return StoredObject(key=key, sha256="0" * 64, size=1000)
+
+
+def portraits(prefix: str) -> tuple[StoredPortrait, ...]:
+    """One portrait for each ratio, and a preview."""
+    return tuple(
+        StoredPortrait(profile=profile, object=stored(f"{prefix}/{profile}"), width=4, height=3, keypoints=())
+        for profile in (*AspectRatio, "preview")
+    )
+
+
+@dataclass(kw_only=True)
+class Script:
+    """How the steps of one workflow behave, and what they were asked."""
+
+    calls: list[tuple[str, Any]] = field(default_factory=list)
+    refusals: dict[str, FailureCode] = field(default_factory=dict)
+    handlers: dict[str, Handler] = field(default_factory=dict)
+    renewals: int = 0
+    """What the lease shows; it grows with each look while the server is alive."""
+    server_alive: bool = True
+    leave: asyncio.Event = field(default_factory=asyncio.Event)
+    leave_reason: str = "removed"
+    left: bool = False
+    """Was the avatar told to leave?"""
+    plan_seconds: float | None = None
+    enforced_seconds: float = 3600
+
+    @property
+    def names(self) -> list[str]:
+        """The steps that were asked for, in order."""
+        return [name for name, _ in self.calls]
+
+    def asked(self, step: Step[Any, Any]) -> list[Any]:
+        """What a step was asked, each time."""
+        return [value for name, value in self.calls if name == step.name]
+
+
+class StandInSteps:
+    """Every step, done by the script of the workflow that asks."""
+
+    def __init__(self) -> None:
+        self.scripts: dict[str, Script] = {}
+
+    def script(self, workflow_id: str, **how: Any) -> Script:
+        """A new script for a workflow."""
+        self.scripts[workflow_id] = Script(**how)
+        return self.scripts[workflow_id]
+
+    def activities(self) -> list[Callable[..., Any]]:
+        """One activity a step."""
+        return [self._activity(step) for step in EVERY_STEP]
+
+    def _activity(self, step: Step[Any, Any]) -> Callable[..., Any]:
+        async def run(value: Any) -> Any:
+            script = self.scripts[activity.info().workflow_id]
+            script.calls.append((step.name, value))
+            if code := script.refusals.get(step.name):
+                raise ApplicationError("refused by the script", {"measured": 1}, type=code, non_retryable=True)
+            handler = script.handlers.get(step.name)
+            return await (handler(value) if handler else getattr(self, f"_{step.name}")(script, value))
+
+        run.__annotations__ = {"value": step.takes, "return": step.gives}
+        return activity.defn(name=step.name)(run)
+
+    async def _decode_image(self, _: Script, value: steps.DecodeImageInput) -> steps.DecodeImageResult:
+        return steps.DecodeImageResult(
+            picture=stored(f"{value.staging_prefix}/decoded"),
+            width=512,
+            height=512,
+            source_format="PNG",
+            source_width=512,
+            source_height=512,
+        )
+
+    async def _align_face(self, _: Script, value: steps.AlignFaceInput) -> steps.AlignFaceResult:
+        found = portraits(value.staging_prefix)
+        return steps.AlignFaceResult(primary=AspectRatio.SQUARE, portraits=found, measures=MEASURES)
+
+    async def _store_avatar(self, _: Script, value: steps.StoreAvatarInput) -> steps.StoreAvatarResult:
+        return steps.StoreAvatarResult(portraits=portraits(f"avatars/{value.avatar_id}"))
+
+    async def _register_avatar(self, _: Script, __: steps.RegisterAvatarInput) -> steps.Done:
+        return steps.Done()
+
+    async def _forget_avatar(self, _: Script, __: steps.ForgetAvatarInput) -> steps.Done:
+        return steps.Done()
+
+    async def _discard_staged(self, _: Script, __: steps.DiscardStagedInput) -> steps.Done:
+        return steps.Done()
+
+    async def _resolve_avatar(self, _: Script, value: steps.ResolveAvatarInput) -> AvatarRef:
+        return AvatarRef(
+            avatar_id=value.avatar_id, primary=AspectRatio.SQUARE, portraits=portraits(f"avatars/{value.avatar_id}")
+        )
+
+    async def _calculate_expiry(self, script: Script, _: Any) -> steps.CalculateExpiryResult:
+        return steps.CalculateExpiryResult(
+            plan="self_hosted", plan_seconds=script.plan_seconds, enforced_seconds=script.enforced_seconds
+        )
+
+    async def _admit_session(self, _: Script, __: steps.AdmitSessionInput) -> steps.AdmitSessionResult:
+        return steps.AdmitSessionResult(concurrency=1, max_concurrency=5)
+
+    async def _lease_server(self, _: Script, __: steps.LeaseServerInput) -> steps.LeaseServerResult:
+        return steps.LeaseServerResult(boot_id=BOOT, server="stand-in-1", queue=queues.avatar_queue(BOOT))
+
+    async def _look_at_lease(self, script: Script, _: steps.LookAtLeaseInput) -> steps.LookAtLeaseResult:
+        script.renewals += script.server_alive
+        return steps.LookAtLeaseResult(held=True, renewals=script.renewals)
+
+    async def _join_room(self, _: Script, value: steps.JoinRoomInput) -> steps.JoinRoomResult:
+        return steps.JoinRoomResult(
+            participant_identity="avatar",
+            participant_sid="PA_1",
+            room_name="room",
+            video_track_sid="TR_1",
+            width=value.portrait.width,
+            height=value.portrait.height,
+            publish_ms=100,
+        )
+
+    async def _stay_in_room(self, script: Script, _: steps.StayInRoomInput) -> steps.StayInRoomResult:
+        try:
+            while not script.leave.is_set():
+                activity.heartbeat(0)
+                await asyncio.sleep(0.05)
+        except asyncio.CancelledError:
+            script.left = True
+            return steps.StayInRoomResult(reason="left", served_ms=0)
+        return steps.StayInRoomResult(reason=script.leave_reason, served_ms=0)
+
+    async def _record_started(self, _: Script, value: steps.RecordStartedInput) -> steps.RecordStartedResult:
+        now = datetime.now(UTC)
+        plan = None if value.plan_seconds is None else now + timedelta(seconds=value.plan_seconds)
+        return steps.RecordStartedResult(
+            started_at=now, expires_at=plan, enforced_end=now + timedelta(seconds=value.enforced_seconds)
+        )
+
+    async def _record_ended(self, script: Script, value: steps.RecordEndedInput) -> steps.RecordEndedResult:
+        first = script.asked(steps.record_ended)[0]
+        return steps.RecordEndedResult(reason=first.reason, ended_at=datetime.now(UTC))
+
+
+@pytest.fixture(scope="session")
+async def stand_ins(temporal: Client) -> AsyncIterator[StandInSteps]:
+    """Workers on the three queues, whose steps follow scripts."""
+    stand_ins = StandInSteps()
+    activities = stand_ins.activities()
+    async with AsyncExitStack() as stack:
+        for queue in (queues.SESSIONS, queues.FACES, queues.avatar_queue(BOOT)):
+            worker = Worker(
+                temporal,
+                task_queue=queue,
+                workflows=ROLES["sessions"].workflow_types() if queue == queues.SESSIONS else [],
+                activities=activities,
+                workflow_runner=SANDBOX,
+                max_heartbeat_throttle_interval=timedelta(milliseconds=200),
+            )
+            await stack.enter_async_context(worker)
+        yield stand_ins

@@ -1,0 +1,38 @@
+"""A real Temporal dev server for a test run, with the same search attributes as the one that `greenroom dev` starts."""
+
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+
+from contracts import search_attributes
+from contracts.converter import data_converter
+
+TEMPORAL = Path(sys.executable).with_name("temporal")
+
+FASTER = (
+    # The stock dev server takes 50 ms a hop: 20 polls a second of its one shard.
+    "history.transferProcessorMaxPollRPS=1000",
+    "history.timerProcessorMaxPollRPS=1000",
+    "history.visibilityProcessorMaxPollRPS=1000",
+    "system.enableCancelActivityWorkerCommand=true",
+    "frontend.WorkerCommandsEnabled=true",
+)
+
+
+@pytest.fixture(scope="session")
+async def temporal() -> AsyncIterator[Client]:
+    """A client of a fresh dev server on free loopback ports."""
+    extra = [argument for value in FASTER for argument in ("--dynamic-config-value", value)]
+    environment = await WorkflowEnvironment.start_local(
+        data_converter=data_converter,
+        dev_server_existing_path=str(TEMPORAL),
+        dev_server_extra_args=extra,
+        dev_server_log_level="error",
+        search_attributes=search_attributes.EVERY,
+    )
+    async with environment:
+        yield environment.client

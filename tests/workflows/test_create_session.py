@@ -1,0 +1,279 @@
+"""The session's workflow on a real dev server, with stand-ins for its steps."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
+
+from contracts import steps
+from contracts.session_workflow import EndSession, RoomSeen, SessionOutcome
+from domain.failures import FailureCode
+from domain.session import EndReason
+from support.eventually import eventually
+from support.session_commands import Running, command, create, new_session_id, start_operation
+from support.stand_in_steps import Script, StandInSteps
+from workflows.create_session import CreateSessionWorkflow
+
+PICTURE = ["decode_image", "align_face", "store_avatar", "register_avatar"]
+START = ["admit_session", "lease_server", "join_room", "record_started"]
+
+
+@pytest.fixture
+def session_id() -> str:
+    """A fresh session."""
+    return new_session_id()
+
+
+@pytest.fixture
+def script(stand_ins: StandInSteps, session_id: str) -> Script:
+    """How the session's steps behave."""
+    return stand_ins.script(session_id)
+
+
+async def outcome_of(running: Running) -> SessionOutcome:
+    """The outcome, awaited within a bound."""
+    async with asyncio.timeout(15):
+        return await running.result()
+
+
+async def refusal(client: Client, session_id: str, **changes: object) -> ApplicationError:
+    """The refusal of a create that must fail."""
+    with pytest.raises(WorkflowUpdateFailedError) as caught:
+        await create(client, command(session_id, **changes))
+    cause = caught.value.cause
+    assert isinstance(cause, ApplicationError)
+    return cause
+
+
+async def test_a_create_by_id_climbs_the_ladder_and_ends_on_request(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """Each step is done once and in order; the end is recorded before the avatar is told to leave."""
+    started, running = await create(temporal, command(session_id))
+    assert started.session_id == session_id
+    assert (started.concurrency, started.max_concurrency) == (1, 5)
+    ended = await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    assert ended.reason == EndReason.ENDED_BY_REQUEST
+    outcome = await outcome_of(running)
+    assert (outcome.outcome, outcome.reason) == ("ended", "ended_by_request")
+    assert script.names == ["calculate_expiry", "resolve_avatar", *START, "stay_in_room", "record_ended"]
+    assert script.left
+
+
+async def test_a_create_with_a_picture_makes_the_avatar_first(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """The picture's steps come before admission, and what was staged is deleted once the session has started."""
+    _, running = await create(temporal, command(session_id, with_picture=True))
+    await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    await outcome_of(running)
+    assert script.names[:9] == ["calculate_expiry", *PICTURE, *START]
+    assert script.names.count("discard_staged") == 1
+    assert "forget_avatar" not in script.names
+
+
+async def test_a_refused_face_answers_with_code_and_measures_and_leaves_nothing(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """The verdict reaches the client as it was made; avatar and staged objects are undone; the workflow completes."""
+    script.refusals["align_face"] = FailureCode.NO_FACE
+    cause = await refusal(temporal, session_id, with_picture=True)
+    assert cause.type == FailureCode.NO_FACE
+    assert cause.details == ({"measured": 1},)
+    outcome = await outcome_of(temporal.get_workflow_handle_for(CreateSessionWorkflow.run, session_id))
+    assert (outcome.outcome, outcome.reason) == ("refused", "NO_FACE")
+    assert script.names[3:] == ["record_ended", "forget_avatar", "discard_staged"]
+
+
+@pytest.mark.parametrize("failing", ["calculate_expiry", *PICTURE, *START])
+async def test_a_failure_at_any_step_is_undone(temporal: Client, session_id: str, script: Script, failing: str) -> None:
+    """Whatever step fails, the end is recorded, the avatar forgotten, and nothing else comes after the failure."""
+    script.refusals[failing] = FailureCode.AT_CAPACITY
+    assert (await refusal(temporal, session_id, with_picture=True)).type == FailureCode.AT_CAPACITY
+    done = script.names[: script.names.index(failing) + 1]
+    assert script.names == [*done, "record_ended", "forget_avatar", "discard_staged"]
+
+
+async def test_a_repeated_create_gets_the_same_answer(temporal: Client, session_id: str, script: Script) -> None:
+    """The same session id meets the same workflow while it lives and after it has closed."""
+    first, running = await create(temporal, command(session_id))
+    again, _ = await create(temporal, command(session_id))
+    await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    await outcome_of(running)
+    assert again == first
+    assert script.names.count("lease_server") == 1
+
+
+async def test_the_plan_ends_the_session(temporal: Client, session_id: str, script: Script) -> None:
+    """When the plan's time is up the session ends as expired."""
+    script.plan_seconds = script.enforced_seconds = 0.6
+    started, running = await create(temporal, command(session_id))
+    assert started.expires_at == started.started_at + timedelta(seconds=0.6)
+    assert (await outcome_of(running)).reason == EndReason.EXPIRED
+    assert script.left
+
+
+async def test_a_session_that_nobody_joins_ends(temporal: Client, session_id: str, script: Script) -> None:
+    """An agent alone does not count as somebody."""
+    wanted = command(session_id, nobody_joined_after=timedelta(seconds=0.6))
+    _, running = await create(temporal, wanted)
+    alone = RoomSeen(generation=1, sequence=1, people=0, agents=1)
+    await running.signal(CreateSessionWorkflow.report_room, alone)
+    assert (await outcome_of(running)).reason == EndReason.NOBODY_JOINED
+
+
+async def test_a_session_ends_a_grace_after_the_last_one_left(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """Who comes back within the grace keeps the session; reports that were overtaken change nothing."""
+    wanted = command(session_id, participants_left_after=timedelta(seconds=0.8))
+    _, running = await create(temporal, wanted)
+    for sequence, people in ((1, 1), (2, 0), (3, 1), (2, 0)):
+        seen = RoomSeen(generation=1, sequence=sequence, people=people, agents=0)
+        await running.signal(CreateSessionWorkflow.report_room, seen)
+    await asyncio.sleep(1.2)
+    assert "record_ended" not in script.names
+    await running.signal(CreateSessionWorkflow.report_room, RoomSeen(generation=1, sequence=4, people=0, agents=1))
+    assert (await outcome_of(running)).reason == EndReason.PARTICIPANTS_LEFT
+
+
+async def test_the_rooms_own_reason_ends_the_session(temporal: Client, session_id: str, script: Script) -> None:
+    """An avatar that is removed from its room ends the session as removed."""
+    _, running = await create(temporal, command(session_id))
+    script.leave.set()
+    assert (await outcome_of(running)).reason == EndReason.REMOVED
+
+
+async def test_an_alarm_without_a_lost_server_attaches_again(temporal: Client, session_id: str, script: Script) -> None:
+    """A presence step that times out while the lease is still renewed is started again, and the session goes on."""
+    original = script.handlers
+
+    async def silent(_: steps.StayInRoomInput) -> steps.StayInRoomResult:
+        original.pop("stay_in_room")
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    script.handlers["stay_in_room"] = silent
+    _, running = await create(temporal, command(session_id))
+    await eventually(lambda: script.names.count("stay_in_room") == 2)
+    assert script.names.count("look_at_lease") == 2
+    await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    assert (await outcome_of(running)).reason == EndReason.ENDED_BY_REQUEST
+
+
+async def test_a_server_whose_lease_stands_still_is_lost(temporal: Client, session_id: str, script: Script) -> None:
+    """When the presence step falls silent and the renewal counter does not move, the session ends as server_lost."""
+
+    async def silent(_: steps.StayInRoomInput) -> steps.StayInRoomResult:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    script.handlers["stay_in_room"] = silent
+    script.server_alive = False
+    _, running = await create(temporal, command(session_id))
+    assert (await outcome_of(running)).reason == EndReason.SERVER_LOST
+
+
+async def test_the_first_end_wins(temporal: Client, session_id: str, script: Script) -> None:
+    """Two ends at once are one end with one reason."""
+    _, running = await create(temporal, command(session_id))
+    ends = await asyncio.gather(
+        running.execute_update(CreateSessionWorkflow.end, EndSession()),
+        running.execute_update(CreateSessionWorkflow.end, EndSession(reason=EndReason.TERMINATED)),
+    )
+    assert ends[0] == ends[1]
+    await outcome_of(running)
+    assert script.names.count("record_ended") == 1
+
+
+async def test_a_create_that_is_cancelled_is_undone(temporal: Client, session_id: str, script: Script) -> None:
+    """A cancellation in the middle of the join records the end and forgets the avatar before the workflow closes."""
+    joining = asyncio.Event()
+
+    async def slow(_: steps.JoinRoomInput) -> steps.JoinRoomResult:
+        joining.set()
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    script.handlers["join_room"] = slow
+    creating = asyncio.create_task(create(temporal, command(session_id, with_picture=True)))
+    async with asyncio.timeout(10):
+        await joining.wait()
+    handle = temporal.get_workflow_handle(session_id)
+    await handle.cancel()
+    with pytest.raises(WorkflowUpdateFailedError):
+        await creating
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    assert script.names[-3:] == ["record_ended", "forget_avatar", "discard_staged"]
+    assert script.asked(steps.record_ended)[0].reason == FailureCode.CREATE_CANCELLED
+
+
+async def test_a_running_session_that_is_cancelled_ends_in_order(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """An operator's cancellation ends the session as terminated: recorded, and the avatar gone."""
+    _, running = await create(temporal, command(session_id))
+    await running.cancel()
+    outcome = await outcome_of(running)
+    assert outcome.reason == EndReason.TERMINATED
+    assert script.left
+
+
+async def test_a_create_whose_time_is_up_goes_no_further(temporal: Client, session_id: str, script: Script) -> None:
+    """The deadline is checked before each step: the create fails by its code, and is undone."""
+
+    async def slow(_: steps.CalculateExpiryInput) -> steps.CalculateExpiryResult:
+        await asyncio.sleep(0.5)
+        return steps.CalculateExpiryResult(plan="p", plan_seconds=None, enforced_seconds=10)
+
+    script.handlers["calculate_expiry"] = slow
+    cause = await refusal(temporal, session_id, create_within=timedelta(seconds=0.4))
+    assert cause.type in (FailureCode.CREATE_TIMED_OUT, FailureCode.TEMPORARILY_UNAVAILABLE)
+    assert set(script.names) == {"calculate_expiry", "record_ended"}
+    assert script.names[-1] == "record_ended"
+
+
+async def test_an_end_during_the_create_stops_it(temporal: Client, session_id: str, script: Script) -> None:
+    """A session that is ended while it is being created never starts."""
+    asked = asyncio.Event()
+
+    async def slow(value: steps.AdmitSessionInput) -> steps.AdmitSessionResult:
+        asked.set()
+        await asyncio.sleep(0.5)
+        return steps.AdmitSessionResult(concurrency=1, max_concurrency=1)
+
+    script.handlers["admit_session"] = slow
+    start = start_operation(command(session_id))
+    creating = asyncio.create_task(
+        temporal.execute_update_with_start_workflow(
+            CreateSessionWorkflow.await_started, start_workflow_operation=start, id="create"
+        )
+    )
+    await asyncio.wait_for(asked.wait(), 10)
+    running = await start.workflow_handle()
+    ended = await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    assert ended.reason == FailureCode.CREATE_CANCELLED
+    with pytest.raises(WorkflowUpdateFailedError):
+        await creating
+    assert "lease_server" not in script.names
+
+
+async def test_an_end_is_recorded_however_long_the_database_is_away(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """Attempts to record the end go on; the update answers once one succeeds."""
+    failures = iter([True] * 4)
+
+    async def flaky(value: steps.RecordEndedInput) -> steps.RecordEndedResult:
+        if next(failures, False):
+            raise ApplicationError("away", type=FailureCode.TEMPORARILY_UNAVAILABLE)
+        return await StandInSteps()._record_ended(script, value)
+
+    script.handlers["record_ended"] = flaky
+    _, running = await create(temporal, command(session_id))
+    ended = await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    assert ended.reason == EndReason.ENDED_BY_REQUEST
+    assert script.names.count("record_ended") == 5

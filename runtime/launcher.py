@@ -79,7 +79,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _inherited(lifeline: int | None) -> tuple[int, ...]:
-    """What the parent let us inherit beyond the standard streams (its lock), which the binary must hold as long as we."""
+    """What the parent let us inherit beyond the standard streams (its lock): the binary must hold it as long as we."""
     found = []
     for name in os.listdir("/dev/fd"):  # noqa: PTH208
         number = int(name)

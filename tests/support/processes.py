@@ -1,11 +1,13 @@
 """Finds every process of one run by its environment mark GREENROOM_RUN, grandchildren included; it kills none."""
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 MARK = "GREENROOM_RUN"
+LISTENING = "0A"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,3 +58,23 @@ def gone_within(pid: int, within_s: float) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def environ_of(pid: int) -> str:
+    """The environment a process was started with, as one text."""
+    return Path(f"/proc/{pid}/environ").read_bytes().decode(errors="replace")
+
+
+def listening_addresses(run: str) -> list[str]:
+    """The address, in the kernel's hexadecimal, of each TCP socket on which a process of the run listens."""
+    links = set()
+    for process in marked(run):
+        for link in Path(f"/proc/{process.pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                links.add(str(link.readlink()))
+    rows = [row.split() for family in ("tcp", "tcp6") for row in _rows(family)]
+    return [row[1].partition(":")[0] for row in rows if row[3] == LISTENING and f"socket:[{row[9]}]" in links]
+
+
+def _rows(family: str) -> list[str]:
+    return Path(f"/proc/net/{family}").read_text().splitlines()[1:]

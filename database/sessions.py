@@ -49,7 +49,7 @@ class Sessions:
             row = (await connection.execute(_one(session_id))).one_or_none()
         return None if row is None else _session(row)
 
-    async def admit(  # noqa: PLR0913 - what a session is remembered by
+    async def admit(
         self,
         *,
         session_id: str,

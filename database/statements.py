@@ -18,4 +18,5 @@ async def insert_if_absent(
 ) -> bool:
     """Insert rows of which some may be there already, those untouched; was any new?"""
     statement = _INSERTS[connection.dialect.name](table).values(values).on_conflict_do_nothing()
-    return (await connection.execute(statement)).rowcount > 0
+    # Not by rowcount: one of the PostgreSQL drivers reports none for an insert.
+    return (await connection.execute(statement.returning(*table.primary_key))).first() is not None

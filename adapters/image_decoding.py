@@ -6,7 +6,7 @@ import signal
 import struct
 import sys
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -42,11 +42,13 @@ class DecoderLimits:
 class ImageDecoder:
     """Decodes pictures in child processes, which are started when first needed and kept. Belongs to one event loop.
 
-    The children hold no secrets of the environment, and end with this process however it ends: their pipe closes.
+    The children get `environment` and nothing of this process's own, which may hold secrets. They end with this
+    process however it ends: their pipe closes.
     """
 
-    def __init__(self, limits: DecoderLimits | None = None) -> None:
+    def __init__(self, limits: DecoderLimits | None = None, *, environment: Mapping[str, str] | None = None) -> None:
         self._limits = limits or DecoderLimits()
+        self._environment = dict(environment or {})
         self._turns = asyncio.Semaphore(self._limits.processes)
         self._idle: deque[Child] = deque()
         self._children: set[Child] = set()
@@ -116,7 +118,7 @@ class ImageDecoder:
             await child.end()
         if self._closed:
             raise Refused(FailureCode.TEMPORARILY_UNAVAILABLE, "The picture decoder is closed")
-        child = await Child.start(self._limits)
+        child = await Child.start(self._limits, self._environment)
         self._children.add(child)
         return child
 
@@ -129,7 +131,7 @@ class Child:
         self._process = process
 
     @classmethod
-    async def start(cls, limits: DecoderLimits) -> "Child":
+    async def start(cls, limits: DecoderLimits, environment: Mapping[str, str]) -> "Child":
         """Start a process; it answers after about 0.1 s."""
         # Its own alarm comes later than ours, and is for the case that this process has died meanwhile.
         arguments = (str(limits.memory_bytes), str(int(limits.seconds) + 2))
@@ -138,7 +140,7 @@ class Child:
             *(sys.executable, "-P", "-m", MODULE, *arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            env={},
+            env=environment,
         )
         return cls(process)
 

@@ -84,7 +84,6 @@ def read_picture(data: bytes) -> DecodedImage:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
             return decode(data, source_format)
     except Refused:
         raise
@@ -102,6 +101,8 @@ def decode(data: bytes, source_format: str) -> DecodedImage:
     with Image.open(io.BytesIO(data), formats=[source_format]) as image:
         width, height = image.size
         check_size(width, height, MAX_JPEG_PIXELS if source_format == "JPEG" else MAX_PIXELS)
+        # From here on a warning about pixels means that the header lied: of a size that passed, none is given.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
         working = fit(width, height)
         # A JPEG can be decoded at an eighth, a quarter or half of its size; never below what is asked for.
         image.draft(image.mode, working)

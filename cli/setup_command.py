@@ -95,11 +95,12 @@ def find_parts_aloud(environ: Mapping[str, str]) -> list[FoundPart]:
 
 @click.command("setup")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON instead of a table.")
-def setup_command(*, as_json: bool) -> None:
+@click.option("--quiet", is_flag=True, help="Print nothing where everything is there.")
+def setup_command(*, as_json: bool, quiet: bool) -> None:
     """Find or fetch the parts that are not Python packages: LiveKit server, Temporal dev server, face detector."""
     parts = find_parts_aloud(os.environ)
     if as_json:
         rows = [{"name": p.name, "version": p.version, "source": p.source, "path": str(p.path)} for p in parts]
         click.echo(json.dumps(rows))
-    else:
+    elif not quiet:
         show_parts(parts)

@@ -1,0 +1,42 @@
+# The verbs of this project. Each makes what it needs first: uv, .venv, the detector, a LiveKit server.
+
+# The first Python that is new enough; `make PYTHON=/path/to/python3.12 test` chooses another.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := .venv/bin
+ONCE ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format setup lock bootstrap
+
+help: ## list the verbs
+	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+bootstrap:
+	@test -n "$(PYTHON)" || { echo "greenroom: Python 3.11 or later is needed: install it, or say make PYTHON=/path/to/it" >&2; exit 1; }
+	@$(PYTHON) scripts/bootstrap.py
+
+setup: bootstrap ## fetch what is no Python package: face detector, LiveKit server
+	@$(BIN)/greenroom setup
+
+demo: bootstrap ## one real session, from a portrait to a live picture; ONCE=1 ends it and stops
+	@$(BIN)/greenroom setup --quiet
+	@$(BIN)/greenroom demo $(if $(ONCE),--once)
+
+test: bootstrap ## run the tests on real parts; ARGS="-k name" chooses
+	@$(BIN)/greenroom setup --quiet
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: bootstrap ## format, lint, types, import contract
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: bootstrap ## format, and mend what can be mended
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+lock: ## make the three lock files anew
+	@test -n "$(PYTHON)" || { echo "greenroom: Python 3.11 or later is needed" >&2; exit 1; }
+	@$(PYTHON) scripts/bootstrap.py lock

@@ -1,0 +1,37 @@
+"""`greenroom`: the commands, each imported when it is asked for; it does nothing itself."""
+
+from importlib import import_module
+
+import click
+
+COMMANDS = {
+    "dev": "cli.dev:dev_command",
+    "setup": "cli.setup_command:setup_command",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in order."""
+        del ctx
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(cls=LazyGroup)
+def main() -> None:
+    """Run and look after a Greenroom."""
+
+
+if __name__ == "__main__":
+    main()

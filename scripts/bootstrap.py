@@ -1,4 +1,4 @@
-"""Makes this checkout runnable: uv in the per-user cache, `.venv` from the lock file. Standard library only."""
+"""Makes this checkout runnable: uv in the per-user cache, `.venv` from the lock file. Standard library only."""  # noqa: INP001
 
 from __future__ import annotations  # so that an older Python gets as far as main's sentence
 

@@ -7,7 +7,8 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from runtime.supervision.readiness import AnswersAt
 from runtime.supervisor import RUN
 from runtime.system.memory import DataFolderBusyError, Memory, load_memory, sole_use
 from runtime.system.plan import STOP_ORDER
-from runtime.system.running import running_system
+from runtime.system.running import RunningSystem, running_system
 from support.processes import environ_of, gone_within, is_alive, left_after, listening_addresses, marked
 from support.systems import stand_in_options
 
@@ -98,40 +99,58 @@ def test_restart_right_after_a_kill_waits_for_the_old_processes(tmp_path: Path, 
     assert second.state["api_url"] == first.state["api_url"]
 
 
-async def test_parts_come_back_on_their_ports(tmp_path: Path) -> None:
-    """Each part killed alone comes back where it was; the others stay; a second run on the folder is refused."""
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """A running system and what it announced."""
+
+    system: RunningSystem
+    said: list[tuple[str, str]]
+
+
+@pytest.fixture(scope="module")
+async def observed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Observed]:
+    """One system for the tests that leave it as it was; it must leave no process."""
     said: list[tuple[str, str]] = []
-    async with running_system(stand_in_options(tmp_path, dict(os.environ), said)) as system:
-        avatar = system.pid("avatar")
-        for part in ("temporal", "livekit", "api"):
-            before = system.kill(part)
-            await asyncio.wait_for(system.wait_ready(part), 20)
-            assert gone_within(before, 1)
-        assert system.pid("avatar") == avatar
-        assert await AnswersAt(url=system.api_url).seen(lambda _: False)
-        with pytest.raises(DataFolderBusyError, match=f"in use by process {os.getpid()}"):
-            async with running_system(stand_in_options(tmp_path, dict(os.environ), [])):
-                pass
-        assert [part for part, text in said if "was ended" in text] == ["temporal", "livekit", "api"]
-        mark = system.run
-    assert left_after(mark, 1) == []
+    options = stand_in_options(tmp_path_factory.mktemp("system"), dict(os.environ), said)
+    async with running_system(options) as system:
+        yield Observed(system=system, said=said)
+    assert left_after(system.run, 1) == []
 
 
-async def test_secrets_reach_only_those_who_need_them(tmp_path: Path) -> None:
+async def test_parts_come_back_on_their_ports(observed: Observed) -> None:
+    """Each part killed alone comes back where it was, which is announced; the others stay."""
+    system = observed.system
+    avatar = system.pid("avatar")
+    for part in ("temporal", "livekit", "api"):
+        before = system.kill(part)
+        await asyncio.wait_for(system.wait_ready(part), 20)
+        assert gone_within(before, 1)
+    assert system.pid("avatar") == avatar
+    assert await AnswersAt(url=system.api_url).seen(lambda _: False)
+    assert [part for part, text in observed.said if "was ended" in text] == ["temporal", "livekit", "api"]
+
+
+async def test_second_run_on_the_folder_is_refused(observed: Observed) -> None:
+    """Two supervisors never share a data folder, not even in one process."""
+    options = stand_in_options(observed.system.data_dir, dict(os.environ), [])
+    with pytest.raises(DataFolderBusyError, match=f"in use by process {os.getpid()}"):
+        async with running_system(options):
+            pass
+
+
+async def test_secrets_reach_only_those_who_need_them(observed: Observed) -> None:
     """The sealing key is in the environment of API and avatar worker alone, and no secret is an argument."""
-    async with running_system(stand_in_options(tmp_path, dict(os.environ), [])) as system:
-        memory = system.site.memory
-        pids = {part: system.pid(part) for part in STOP_ORDER}
-        holders = {part for part, pid in pids.items() if pid and memory.sealing_keys in environ_of(pid)}
-        commands = " ".join(process.command for process in marked(system.run))
+    memory = observed.system.site.memory
+    pids = {part: observed.system.pid(part) for part in STOP_ORDER}
+    holders = {part for part, pid in pids.items() if pid and memory.sealing_keys in environ_of(pid)}
+    commands = " ".join(process.command for process in marked(observed.system.run))
     assert holders == {"api", "avatar"}
     assert all(secret not in commands for secret in (memory.livekit_api_secret, memory.server_keys, memory.api_key))
 
 
-async def test_everything_but_media_over_tcp_listens_on_loopback_only(tmp_path: Path) -> None:
-    """No listening TCP socket of the run is bound to all interfaces."""
-    async with running_system(stand_in_options(tmp_path, dict(os.environ), [])) as system:
-        listening = listening_addresses(system.run)
+async def test_nothing_listens_beyond_loopback(observed: Observed) -> None:
+    """No listening TCP socket of the run is bound to another address than 127.0.0.1."""
+    listening = listening_addresses(observed.system.run)
     assert len(listening) >= 6
     assert set(listening) == {"0100007F"}  # 127.0.0.1, as the kernel writes it
 

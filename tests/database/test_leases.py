@@ -1,11 +1,13 @@
 """Claiming slots, and looking at leases."""
 
+import asyncio
+
 import pytest
 from sqlalchemy import func, select
 
 from database.tables import leases, slots
 from domain.failures import FailureCode, Refused
-from domain.leases import LeaseSight, Serving
+from domain.leases import Lease, LeaseSight, Serving
 from support.database_racers import admit, claim, race
 from support.databases import Database
 
@@ -92,6 +94,23 @@ async def test_a_newer_generation_overtakes_the_older(database: Database) -> Non
     sights = [await database.leases.look(session_id, generation) for generation in (1, 2)]
     assert [sight.held for sight in sights] == [False, True]
     assert await refused_claim(database, session_id, 1) == FailureCode.LEASE_REVOKED
+
+
+async def test_claims_of_one_session_at_once_leave_one_holder(database: Database) -> None:
+    """However claims of two generations and a repeat fall, only the newer one holds in the end, with one slot each."""
+    await database.server(slots=20)
+    found = await database.admitted(10)
+    for session_id in found:
+        claims = (database.leases.claim(session_id, generation) for generation in (1, 2, 1, 2))
+        first, second, *repeats = await asyncio.gather(*claims, return_exceptions=True)
+        assert isinstance(second, Lease)
+        assert repeats[1] == second
+        for older in (first, repeats[0]):
+            assert isinstance(older, Lease) or (isinstance(older, Refused) and older.code == FailureCode.LEASE_REVOKED)
+    held = await database.rows(select(leases.c.generation).where(leases.c.revoked_at.is_(None)))
+    assert [row["generation"] for row in held] == [2] * 10
+    taken = await database.rows(select(slots).where(slots.c.session_id.is_not(None)))
+    assert len(taken) == len(await database.rows(select(leases)))
 
 
 async def test_a_newer_generation_without_a_slot_keeps_the_older(database: Database) -> None:

@@ -7,8 +7,8 @@ from livekit.rtc import ConnectionState, ParticipantKind
 
 from presence.rooms.base import Occupancy, OccupancyListener
 
-SETTLE_S = 1.5
-"""After a reconnect the participants come back one by one; a count before that would call the room empty."""
+SETTLE_S = 5.0
+"""After a reconnect the others come back one by one, each in its own time; a count before that would find nobody."""
 
 _PEOPLE = (
     ParticipantKind.PARTICIPANT_KIND_STANDARD,

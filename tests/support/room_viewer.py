@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from presence.renderers.marker import read_marker
 
+PLACEHOLDER = (8, 8)
+"""Size of the black pictures that the SDK itself makes when a track ends; nobody sent them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SeenFrame:
@@ -103,6 +106,8 @@ class RoomViewer:
         async for event in stream:
             at = time.monotonic()
             frame = event.frame
+            if (frame.width, frame.height) == PLACEHOLDER:
+                continue
             if frame.type != rtc.VideoBufferType.I420:
                 frame = frame.convert(rtc.VideoBufferType.I420)
             width, height = frame.width, frame.height

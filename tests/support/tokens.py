@@ -11,7 +11,7 @@ from support.livekit_server import LiveKitServer
 AVATAR_IDENTITY = "agenthuman-avatar-agent"
 
 
-def avatar_token(  # noqa: PLR0913 - each is one thing that a token can get wrong
+def avatar_token(
     server: LiveKitServer,
     room: str,
     *,
@@ -44,7 +44,7 @@ def person_token(
     return _sign(server, identity, api.VideoGrants(room_join=True, room=room), kind=kind)
 
 
-def _sign(  # noqa: PLR0913 - as above
+def _sign(
     server: LiveKitServer,
     identity: str,
     grants: api.VideoGrants,

@@ -1,0 +1,142 @@
+"""The clock of an avatar."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from presence.pictures import Picture
+from presence.playback import SAMPLE_RATE, Playback, PlaybackClock, Sound
+from presence.renderers.base import AvatarState
+
+FPS = 25
+
+
+def test_a_clock_does_not_drift() -> None:
+    """After an hour of frames the next one is due where arithmetic says, not where sleeps add up."""
+    clock, now = PlaybackClock(FPS), 1000.0
+    for _ in range(90_000):
+        now += clock.wait_s(now) + 0.0007  # a loop that always wakes up late
+        starts = clock.push(now)
+    assert starts == pytest.approx(1000.0007 + 89_999 / FPS, abs=1e-6)
+    assert clock.starved == 0
+
+
+def test_the_queue_holds_one_to_two_frames() -> None:
+    """A frame is pushed when 40 ms are left, so that 40 to 80 ms are queued."""
+    clock, now = PlaybackClock(FPS), 0.0
+    queued = []
+    for _ in range(100):
+        now += clock.wait_s(now)
+        queued.append(clock.push(now) - now)
+    assert max(queued[2:]) == pytest.approx(0.04, abs=1e-6)
+    assert min(queued[2:]) == pytest.approx(0.04, abs=1e-6)
+
+
+def test_a_queue_that_ran_dry_plays_on_from_the_next_push() -> None:
+    """After a hiccup nothing is caught up: sound plays late, and the pictures with it."""
+    clock = PlaybackClock(FPS)
+    assert clock.push(5.0) == 5.0
+    assert clock.push(5.0) == pytest.approx(5.04)
+    assert clock.wait_s(5.5) == 0
+    assert clock.push(5.5) == 5.5
+    assert clock.push(5.5) == pytest.approx(5.54)
+    assert clock.starved == 1
+
+
+class FakeSink:
+    """Notes what it is given, and when."""
+
+    def __init__(self) -> None:
+        self.samples = 0
+        self.pictures: list[tuple[float, int]] = []
+
+    async def push_audio(self, samples: Sound) -> None:
+        """Count."""
+        assert samples.dtype == np.int16
+        self.samples += len(samples)
+
+    def push_video(self, picture: Picture) -> None:
+        """Note the index that the renderer drew."""
+        self.pictures.append((time.monotonic(), int(picture.i420[0, 0])))
+
+
+class FakeRenderer:
+    """Draws the frame index into the first pixel; some frames take long."""
+
+    def __init__(self, slow: dict[int, float] | None = None) -> None:
+        self.slow = slow or {}
+        self.windows: list[int] = []
+
+    def job(self, pcm: NDArray[np.float32], frame_index: int, state: AvatarState, out: NDArray[np.uint8]) -> object:
+        """The index and where to draw it."""
+        assert state is AvatarState.IDLE
+        self.windows.append(len(pcm))
+        return frame_index, out
+
+    def reset(self) -> None:
+        """Nothing to forget."""
+
+    def render_batch(self, jobs: Sequence[tuple[int, NDArray[np.uint8]]]) -> None:
+        """Draw, slowly where asked for."""
+        for index, out in jobs:
+            time.sleep(self.slow.get(index, 0))
+            out[0, 0] = index
+
+
+async def play(renderer: FakeRenderer, seconds: float, fps: int = FPS) -> tuple[FakeSink, Playback]:
+    """Play for a while."""
+    sink = FakeSink()
+    playback = Playback(sink=sink, renderer=renderer, track=renderer, size=(16, 16), fps=fps)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(playback.run(), seconds)
+    return sink, playback
+
+
+async def test_frames_appear_in_order_at_their_rate() -> None:
+    """The first picture appears at once, each index once, 25 a second, and the sound is 40 to 80 ms ahead."""
+    started = time.monotonic()
+    sink, playback = await play(FakeRenderer(), 1.0)
+    indices = [index for _, index in sink.pictures]
+    assert sink.pictures[0][0] - started < 0.1
+    assert indices == sorted(set(indices))
+    assert 22 <= len(indices) <= 27
+    assert 0 <= sink.samples / SAMPLE_RATE - len(indices) / FPS <= 0.12
+    assert playback.clock.starved + playback.repeated + playback.skipped <= 3
+
+
+async def test_a_rate_that_does_not_divide_the_samples_adds_up() -> None:
+    """At 7 frames a second windows differ by a sample, and none is lost."""
+    renderer = FakeRenderer()
+    sink, _ = await play(renderer, 0.6, fps=7)
+    assert set(renderer.windows) <= {6857, 6858}
+    assert abs(sink.samples - SAMPLE_RATE * len(renderer.windows) // 7) <= 6858
+
+
+async def test_a_late_frame_repeats_the_last_one() -> None:
+    """While a frame takes 0.3 s to draw, the last is shown again, sound goes on, and the clock catches up."""
+    sink, playback = await play(FakeRenderer({5: 0.3}), 1.2)
+    indices = [index for _, index in sink.pictures]
+    assert playback.repeated >= 1
+    assert indices.count(4) == 2
+    assert playback.skipped >= 3
+    assert sink.samples / SAMPLE_RATE == pytest.approx(1.2, abs=0.2)
+    last_at, last_index = sink.pictures[-1]
+    assert last_at - sink.pictures[0][0] == pytest.approx(last_index / FPS, abs=0.1)
+
+
+async def test_a_renderer_that_fails_ends_the_playback() -> None:
+    """A broken renderer is an error, not a frozen picture."""
+
+    class BrokenRenderer(FakeRenderer):
+        def render_batch(self, jobs: Sequence[tuple[int, NDArray[np.uint8]]]) -> None:
+            raise RuntimeError("cannot draw")
+
+    broken = BrokenRenderer()
+    playback = Playback(sink=FakeSink(), renderer=broken, track=broken, size=(16, 16), fps=FPS)
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(playback.run(), 2)
+    assert caught.group_contains(RuntimeError, match="cannot draw")

@@ -162,6 +162,15 @@ def test_the_search_zooms_and_shifts_to_stay_within_the_source() -> None:
     assert cut.uncovered < 0.1
 
 
+def test_a_head_close_to_the_upper_edge_is_moved_up_or_enlarged() -> None:
+    """Room above the head that the source does not have is given up, where nothing else is missing."""
+    points = tuple((x + 2000, y - 60) for x, y in POINTS)
+    cut = search_cut(points, LANDSCAPE, 4500, 3000)  # type: ignore[arg-type]
+    eyes = map_points(cut.transform, points[:2])[:, 1].mean() / LANDSCAPE.height
+    assert cut.zoom > 1.0 or eyes < LANDSCAPE.eye_line - 0.02
+    assert cut.uncovered < 0.08
+
+
 def test_what_the_source_does_not_show_is_filled_softly_from_its_edge() -> None:
     """The uncovered part takes its colour from the edge, without a seam; the face itself stays as it was."""
     noise = np.random.default_rng(7).integers(60, 196, (320, 320, 3), dtype=np.uint8)

@@ -105,6 +105,13 @@ def test_sixteen_bits_keep_their_greys() -> None:
     assert np.abs(decoded[..., 0].astype(int) - grey // 257).max() <= 3
 
 
+def test_a_transparent_deep_grey_does_not_whiten_another() -> None:
+    """A transparent colour named in 16 bits is not mistaken for one in 8: 32000 ends in nought, and black stays."""
+    grey = np.tile(np.linspace(0, 65535, 256).astype(np.uint16), (100, 1))
+    decoded = pixels(read_picture(encoded(Image.fromarray(grey), "PNG", transparency=32_000)).jpeg)
+    assert decoded[50, 0].max() <= 3
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "WEBP"])
 def test_what_is_transparent_is_white(mode: str) -> None:
     """Hidden pixels, whatever they hold, show as white; the others stay."""
@@ -198,6 +205,16 @@ def test_what_is_no_sound_picture_is_refused(name: str) -> None:
     """Each kind of bad data has its code."""
     data, code = BAD[name]
     assert refusal(data).code is code
+
+
+def test_a_webp_canvas_is_refused_by_its_header_before_libwebp_allocates_it() -> None:
+    """The refusal tells the announced size, which only our own look at the header knows."""
+    assert refusal(webp_bomb()).details == {
+        "width": 16_383,
+        "height": 16_383,
+        "limit": 25_000_000,
+        "side_limit": 16_384,
+    }
 
 
 def test_ten_megabytes_are_read_and_one_byte_more_is_not() -> None:

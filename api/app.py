@@ -67,6 +67,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Litestar:
         exception_handlers=HANDLERS,
         lifespan=[lifespan],
         openapi_config=OPENAPI,
+        logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,
     )
 

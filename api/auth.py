@@ -26,7 +26,7 @@ def key_hash(key: str) -> str:
 
 
 async def provide_account(
-    state: State, api_key: Annotated[str | None, HeaderParameter(name=HEADER, default=None, schema_extra=None)] = None
+    state: State, api_key: Annotated[str | None, HeaderParameter(name=HEADER, include_in_schema=False)] = None
 ) -> AccountId:
     """The account of the request's key, or 401."""
     if not api_key:

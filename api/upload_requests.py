@@ -1,5 +1,6 @@
 """The picture of an upload, however it was sent: a file, base64 in JSON or in a form. Exactly one input is taken."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -57,6 +58,7 @@ def _not_one() -> Refused:
     return Refused(FailureCode.INVALID_IMAGE_INPUT, "send exactly one picture")
 
 
+@dataclass
 class UploadOperation(Operation):
     """Documents the two content types, which Litestar cannot read off a handler that takes both."""
 

@@ -1,9 +1,11 @@
 """The fixtures that tests of several rooms share; they live in `support`."""
 
+# What others import comes first: pytest rewrites a plugin's assertions only before anybody has imported it.
 pytest_plugins = [
+    "support.temporal",
+    "support.stand_in_steps",
     "support.databases",
     "support.livekit_server",
     "support.pictures",
-    "support.stand_in_steps",
-    "support.temporal",
+    "support.api_system",
 ]

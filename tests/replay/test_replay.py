@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from worker.registry import ROLES
 from worker.sandbox import SANDBOX
 
 HISTORIES = Path(__file__).parent / "histories"
+PROCESS_AT_MACHINE = re.compile(r"^\d+@.+$")
 RENEW = "GREENROOM_TEST_RENEW_HISTORIES"
 
 
@@ -33,6 +35,8 @@ def write(name: str, history: WorkflowHistory) -> None:
 
 def stripped(value: object) -> object:
     """The same JSON without stack traces, and without the name of the machine that ran the worker."""
+    if isinstance(value, str):
+        return PROCESS_AT_MACHINE.sub("worker", value)
     if isinstance(value, dict):
         return {key: stripped(inner) for key, inner in value.items() if key not in ("stackTrace", "identity")}
     return [stripped(inner) for inner in value] if isinstance(value, list) else value

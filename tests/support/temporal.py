@@ -22,11 +22,15 @@ FASTER = (
     "frontend.WorkerCommandsEnabled=true",
 )
 
+APART = "apart"
+"""A namespace of its own, for tests whose workers are real where those of `temporal` are stand-ins."""
+
 
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[Client]:
     """A client of a fresh dev server on free loopback ports."""
-    extra = [argument for value in FASTER for argument in ("--dynamic-config-value", value)]
+    extra = ["--namespace", APART]
+    extra += [argument for value in FASTER for argument in ("--dynamic-config-value", value)]
     environment = await WorkflowEnvironment.start_local(
         data_converter=data_converter,
         dev_server_existing_path=str(TEMPORAL),
@@ -36,3 +40,10 @@ async def temporal() -> AsyncIterator[Client]:
     )
     async with environment:
         yield environment.client
+
+
+@pytest.fixture(scope="session")
+async def temporal_apart(temporal: Client) -> Client:
+    """A client of the same server in another namespace: nobody else's workers poll there."""
+    address = temporal.service_client.config.target_host
+    return await Client.connect(address, namespace=APART, data_converter=data_converter)

@@ -1,0 +1,85 @@
+"""A stand-in for the avatar role: real leases and renewals, and a room that exists only in a dictionary."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.worker import Worker
+from ulid import ULID
+
+from activities.failures import translated
+from contracts import steps
+from contracts.queues import avatar_queue
+from database.avatar_servers import AvatarServers
+from domain.failures import FailureCode, Refused
+from domain.leases import Serving
+
+DEAD_HOST = "dead.example"
+"""Rooms on this host cannot be reached."""
+
+
+class FakeAvatarServer:
+    """Serves sessions without media. `serving` is who sits in its slots."""
+
+    def __init__(self, servers: AvatarServers, *, slots: int) -> None:
+        self.boot_id = str(ULID()).lower()
+        self.slots = slots
+        self.serving: dict[tuple[str, int], int] = {}
+        self._servers = servers
+
+    @steps.join_room.implementation
+    async def join_room(self, value: steps.JoinRoomInput) -> steps.JoinRoomResult:
+        """Sit down, unless the room is dead."""
+        if DEAD_HOST in value.room.url:
+            with translated():
+                raise Refused(FailureCode.ROOM_UNREACHABLE, "the room does not answer")
+        self.serving[value.session_id, value.generation] = 0
+        return steps.JoinRoomResult(
+            participant_identity="avatar",
+            participant_sid="PA_1",
+            room_name="room",
+            video_track_sid="TR_1",
+            width=value.portrait.width,
+            height=value.portrait.height,
+            publish_ms=1,
+        )
+
+    @steps.stay_in_room.implementation
+    async def stay_in_room(self, value: steps.StayInRoomInput) -> steps.StayInRoomResult:
+        """Stay until told to leave."""
+        try:
+            while True:
+                activity.heartbeat(0)
+                await asyncio.sleep(0.1)
+        except asyncio.CancelledError:
+            self.serving.pop((value.session_id, value.generation), None)
+            return steps.StayInRoomResult(reason="left", served_ms=0)
+
+    async def renew(self) -> None:
+        """One renewal; avatars whose lease is gone leave."""
+        told = [Serving(session_id=s, generation=g, served_ms=ms) for (s, g), ms in self.serving.items()]
+        answer = await self._servers.renew(self.boot_id, told)
+        for seat in self.serving.keys() - answer.held:
+            self.serving.pop(seat, None)
+
+    async def _renew_for_ever(self) -> None:
+        while True:
+            await self.renew()
+            await asyncio.sleep(0.3)
+
+    @asynccontextmanager
+    async def run(self, client: Client) -> AsyncIterator[None]:
+        """Register, renew, and work on the queue of this boot."""
+        queue = avatar_queue(self.boot_id)
+        await self._servers.register(self.boot_id, "fake-1", queue, self.slots)
+        renewing = asyncio.create_task(self._renew_for_ever())
+        try:
+            async with Worker(client, task_queue=queue, activities=[self.join_room, self.stay_in_room]):
+                yield
+        finally:
+            renewing.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewing
+            await self._servers.deregister(self.boot_id)

@@ -1,0 +1,60 @@
+"""A stand-in for the faces role: bytes decide the verdict, and the portraits are bytes too."""
+
+from typing import NoReturn
+
+from activities.failures import translated
+from adapters.object_store import ObjectStore
+from contracts import steps
+from contracts.portraits import StoredObject, StoredPortrait
+from domain.avatars import AspectRatio
+from domain.failures import FailureCode, Refused
+from support.stand_in_steps import MEASURES
+
+FACE = b"FACE"
+NO_FACE = b"NO FACE"
+
+
+class FakeFaces:
+    """Takes pictures that begin with FACE; refuses those that begin with NO FACE, and all others as damaged."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    @steps.decode_image.implementation
+    async def decode_image(self, value: steps.DecodeImageInput) -> steps.DecodeImageResult:
+        """Stage the same bytes again."""
+        data = await self._store.get(value.source.key, value.source.sha256)
+        if not data.startswith((FACE, NO_FACE)):
+            refuse(FailureCode.IMAGE_DAMAGED)
+        picture = await self._stage(f"{value.staging_prefix}/decoded.jpg", data)
+        return steps.DecodeImageResult(
+            picture=picture, width=9, height=9, source_format="PNG", source_width=9, source_height=9
+        )
+
+    @steps.align_face.implementation
+    async def align_face(self, value: steps.AlignFaceInput) -> steps.AlignFaceResult:
+        """Stage a portrait for each profile."""
+        data = await self._store.get(value.picture.key, value.picture.sha256)
+        if data.startswith(NO_FACE):
+            refuse(FailureCode.NO_FACE)
+        portraits = [
+            StoredPortrait(
+                profile=profile,
+                object=await self._stage(f"{value.staging_prefix}/{profile.replace(':', 'x')}.jpg", data),
+                width=4,
+                height=3,
+                keypoints=(),
+            )
+            for profile in (*AspectRatio, "preview")
+        ]
+        return steps.AlignFaceResult(primary=AspectRatio.SQUARE, portraits=tuple(portraits), measures=MEASURES)
+
+    async def _stage(self, key: str, data: bytes) -> StoredObject:
+        return StoredObject(key=key, sha256=await self._store.put(key, data), size=len(data))
+
+
+def refuse(code: FailureCode) -> NoReturn:
+    """A verdict as the real activities put it on Temporal."""
+    with translated():
+        raise Refused(code, "refused by the fake", details={"faces": 0})
+    raise AssertionError

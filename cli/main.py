@@ -5,8 +5,12 @@ from importlib import import_module
 import click
 
 COMMANDS = {
+    "api": "cli.processes:api_command",
+    "demo": "cli.demo:demo_command",
     "dev": "cli.dev:dev_command",
+    "migrate": "cli.processes:migrate_command",
     "setup": "cli.setup_command:setup_command",
+    "worker": "cli.processes:worker_command",
 }
 
 

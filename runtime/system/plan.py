@@ -89,7 +89,7 @@ def livekit_part(site: Site) -> Part:
             "interfaces": {"includes": ["lo", "lo0"]},
         },
         "keys": {site.memory.livekit_api_key: site.memory.livekit_api_secret},
-        "logging": {"level": "info"},
+        "logging": {"level": "error"},  # at WARN it writes whole refused tokens,
     }
     return Part(
         name="livekit",

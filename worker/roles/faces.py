@@ -23,6 +23,9 @@ from worker.assembly import Opened
 
 log = logging.getLogger(__name__)
 
+MARK = "GREENROOM_RUN"
+"""By this an operator, or a test, finds every process of one run; decoders inherit nothing else."""
+
 
 async def open_role(settings: Settings, environ: Mapping[str, str], _: Client, stack: AsyncExitStack) -> Opened:
     """Load the detector; DetectorUnavailable where its file is missing or it does not run where it was told to."""
@@ -30,7 +33,7 @@ async def open_role(settings: Settings, environ: Mapping[str, str], _: Client, s
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     detector = await asyncio.to_thread(FaceDetector, model, device=settings.face_device, threads=threads)
     log.info("faces are detected by %s on %s", model.name, detector.provider)
-    decoder = ImageDecoder()
+    decoder = ImageDecoder(environment={MARK: environ[MARK]} if MARK in environ else {})
     stack.push_async_callback(decoder.aclose)
     store = ObjectStore(settings.storage_address)
     return Opened(

@@ -1,0 +1,67 @@
+"""The commands that are processes of the system: the API, a worker, and the migration that goes before them."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+ROLES = ("sessions", "faces", "avatar")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn a wrong setting into a sentence and exit code 2."""
+    from runtime.settings import SettingsError  # noqa: PLC0415
+
+    try:
+        yield
+    except SettingsError as error:
+        click.echo(f"greenroom: {error}", err=True)
+        sys.exit(2)
+
+
+@click.command("api")
+def api_command() -> None:
+    """Serve the HTTP API until it is stopped."""
+    import uvicorn  # noqa: PLC0415 - half a second that other commands do not need
+
+    from api.app import create_app  # noqa: PLC0415
+    from runtime.log import configure_logging  # noqa: PLC0415
+    from runtime.settings import load_settings  # noqa: PLC0415
+
+    with explained():
+        settings = load_settings(os.environ)
+        configure_logging(settings.log_level)
+        app = create_app(settings, os.environ)
+    server = uvicorn.Config(
+        app, host=settings.host, port=settings.port, log_config=None, access_log=False, timeout_graceful_shutdown=5
+    )
+    uvicorn.Server(server).run()
+
+
+@click.command("worker")
+@click.argument("role", type=click.Choice(ROLES))
+def worker_command(role: str) -> None:
+    """Do the work of one ROLE until stopped.
+
+    sessions: workflows, database and storage steps. faces: pictures and faces. avatar: one avatar server, whose
+    media processes join rooms.
+    """
+    from worker.__main__ import main  # noqa: PLC0415
+
+    sys.exit(main(role))
+
+
+@click.command("migrate")
+def migrate_command() -> None:
+    """Make or change the database's tables for this version. Safe to repeat."""
+    from database.migrations import migrate  # noqa: PLC0415
+    from runtime.settings import load_settings  # noqa: PLC0415
+
+    with explained():
+        settings = load_settings(os.environ)
+    asyncio.run(migrate(settings.database_address))
+    click.echo("The database is up to date.")

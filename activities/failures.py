@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.failures import RETRYABLE, Refused, Unavailable
 
@@ -24,4 +24,11 @@ def translated() -> Iterator[None]:
             log.warning("a step will be tried again: %s", refusal)
         details = [refusal.details] if refusal.details else []
         retryable = refusal.code in RETRYABLE
-        raise ApplicationError(refusal.message, *details, type=refusal.code, non_retryable=not retryable) from None
+        raise ApplicationError(
+            refusal.message,
+            *details,
+            type=refusal.code,
+            non_retryable=not retryable,
+            # An answer is no fault: the SDK then logs no stack trace and counts no failure.
+            category=ApplicationErrorCategory.UNSPECIFIED if retryable else ApplicationErrorCategory.BENIGN,
+        ) from None

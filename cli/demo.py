@@ -5,7 +5,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +26,7 @@ from runtime.temporal_client import connect
 FULL_SIZE = (1280, 960)
 """Of the default ratio, 4:3."""
 FRAME_WITHIN_S = 20.0
+CLOSED_WITHIN_S = 5.0
 WATCH_S = 2.0
 """How long frames are counted after the first."""
 
@@ -90,7 +91,8 @@ async def play(system: RunningSystem, report: Report, progress: Progress, *, onc
             await watch(system, report, progress, began=began, token=room_token(key, secret, room, "viewer"), once=once)
         finally:
             async with progress.doing("end the session"):
-                ended = await asyncio.shield(customer.end_session(report.session_id))
+                ended = await customer.end_session(report.session_id)
+                await closed(system, report.workflow_id)
             report.status = ended["session"]["status"]
 
 
@@ -127,20 +129,32 @@ async def make_room(system: RunningSystem, name: str) -> None:
         await livekit.room.create_room(api.CreateRoomRequest(name=name, empty_timeout=60))
 
 
+async def closed(system: RunningSystem, workflow_id: str) -> None:
+    """Wait a moment for the workflow to close: the end is answered before the avatar has left the room."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(CLOSED_WITHIN_S):
+            await (await connect(temporal_of(system))).get_workflow_handle(workflow_id).result()
+
+
+def temporal_of(system: RunningSystem) -> dict[str, str]:
+    """Temporal's own variables for this system."""
+    return {"TEMPORAL_ADDRESS": system.temporal_address, "TEMPORAL_NAMESPACE": "default"}
+
+
 async def show(system: RunningSystem, report: Report) -> None:
     """Print the session and where its time went."""
-    environ = {"TEMPORAL_ADDRESS": system.temporal_address, "TEMPORAL_NAMESPACE": "default"}
-    client = await connect(environ)
+    client = await connect(temporal_of(system))
     run_id = (await client.get_workflow_handle(report.workflow_id).describe()).run_id
     report.workflow_url = f"{system.temporal_ui_url}/namespaces/default/workflows/{report.workflow_id}/{run_id}/history"
-    console = Console()
-    print_to(console, session_table(report))
-    print_to(console, steps_table(await step_times(client, report.workflow_id)))
+    print_whole(session_table(report))
+    print_whole(steps_table(await step_times(client, report.workflow_id)))
 
 
 def session_table(report: Report) -> Table:
     """What the customer saw."""
     table = Table(title="The session, as its customer saw it", title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     size = f"{report.frame_width}x{report.frame_height}"
     rows = {
         "session": report.session_id,
@@ -171,9 +185,12 @@ def steps_table(steps: list[StepTime]) -> Table:
     return table
 
 
-def print_to(console: Console, table: Table) -> None:
+def print_whole(table: Table) -> None:
     """Print a table; without a terminal nothing is cut off, since a link in two halves cannot be followed."""
-    console.print(table, width=None if console.is_terminal else 240)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 240
+    console.print(table)
 
 
 def what_next(system: RunningSystem, report: Report) -> None:

@@ -61,7 +61,7 @@ class Viewer:
             self._watching.add(asyncio.create_task(self._watch(track)))
 
     async def _watch(self, track: rtc.Track) -> None:
-        stream = rtc.VideoStream(track, capacity=1)
+        stream = rtc.VideoStream(track)
         with contextlib.suppress(asyncio.CancelledError):
             async for event in stream:
                 self._take(event.frame)

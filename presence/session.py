@@ -73,6 +73,8 @@ class AvatarSession:
 
     async def leave(self, reason: str) -> None:
         """Tell the room why, and leave it; at most a second, whatever the room does."""
+        # While it closes, the SDK reports its own half-done negotiations as errors. Nothing that follows matters.
+        logging.getLogger("livekit").setLevel(logging.CRITICAL)
         if self._published_at is not None:
             await self._room.announce("disconnected", reason)
         await self._room.disconnect()

@@ -70,6 +70,7 @@ def temporal_part(site: Site) -> Part:
         command=foreign_part(str(site.temporal), "server", "start-dev", *flags),
         environ=_without_settings(site.environ),
         ready=AnswersAt(url=f"http://{LOOPBACK}:{ports.temporal_http}/api/v1/namespaces/default"),
+        stop_within_s=2.0,  # it works off its queues for ten seconds, and loses nothing on its file if it may not
         foreign=True,
     )
 

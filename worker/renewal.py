@@ -59,8 +59,9 @@ class Renewal:
         renewed_at = time.monotonic()
         while True:
             began = time.monotonic()
+            told = self._seats.serving()
             try:
-                answer = await self._servers.renew(self._boot.boot_id, self._seats.serving())
+                answer = await self._servers.renew(self._boot.boot_id, told)
             except Refused as trouble:
                 log.warning("renewal failed: %s", trouble)
                 if time.monotonic() - renewed_at > LEAVE_AFTER_S:
@@ -70,7 +71,8 @@ class Renewal:
             if not answer.known:
                 raise ServerForgotten("the database has forgotten this boot")
             renewed_at = time.monotonic()
-            self._dismiss(self._seats.taken() - answer.held)
+            # Only of those that were told: who sat down meanwhile was leased after the database looked.
+            self._dismiss({(one.session_id, one.generation) for one in told} - answer.held)
             await asyncio.sleep(max(EVERY_S - (time.monotonic() - began), 0))
 
     async def close(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError, WorkflowUpdateStage
 from temporalio.exceptions import ApplicationError
 
 from contracts import steps
@@ -238,14 +238,14 @@ async def test_a_create_whose_time_is_up_goes_no_further(temporal: Client, sessi
 
 async def test_an_end_during_the_create_stops_it(temporal: Client, session_id: str, script: Script) -> None:
     """A session that is ended while it is being created never starts."""
-    asked = asyncio.Event()
+    asked, told = asyncio.Event(), asyncio.Event()
 
-    async def slow(value: steps.AdmitSessionInput) -> steps.AdmitSessionResult:
+    async def slow(value: steps.JoinRoomInput) -> steps.JoinRoomResult:
         asked.set()
-        await asyncio.sleep(0.5)
-        return steps.AdmitSessionResult(concurrency=1, max_concurrency=1)
+        await asyncio.wait_for(told.wait(), 10)
+        return await StandInSteps()._join_room(script, value)
 
-    script.handlers["admit_session"] = slow
+    script.handlers["join_room"] = slow
     start = start_operation(command(session_id))
     creating = asyncio.create_task(
         temporal.execute_update_with_start_workflow(
@@ -254,11 +254,15 @@ async def test_an_end_during_the_create_stops_it(temporal: Client, session_id: s
     )
     await asyncio.wait_for(asked.wait(), 10)
     running = await start.workflow_handle()
-    ended = await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    update = await running.start_update(
+        CreateSessionWorkflow.end, EndSession(), wait_for_stage=WorkflowUpdateStage.ACCEPTED
+    )
+    told.set()
+    ended = await update.result()
     assert ended.reason == FailureCode.CREATE_CANCELLED
     with pytest.raises(WorkflowUpdateFailedError):
         await creating
-    assert "lease_server" not in script.names
+    assert "record_started" not in script.names
 
 
 async def test_an_end_is_recorded_however_long_the_database_is_away(

@@ -73,8 +73,14 @@ RETRYABLE = frozenset(
 """Codes for which the step itself is worth another attempt; every other code is an answer, and stays the same."""
 
 SUGGESTIONS: Mapping[FailureCode, str] = {
+    FailureCode.INVALID_JSON: "Send a JSON object with `Content-Type: application/json`.",
+    FailureCode.INVALID_REQUEST: "Compare the request with the API's description (GET /schema).",
     FailureCode.AVATAR_REQUIRED: "Send `avatar`: an avatar id, or a picture as base64 or data URI.",
+    FailureCode.INVALID_AVATAR: "Send `avatar` as a string: an avatar id, or a picture as base64 or data URI.",
     FailureCode.ROOM_REQUIRED: "Send `room` with `platform`, `url` and `token`.",
+    FailureCode.INVALID_ROOM: "Send `room` with `platform`, `url` (ws:// or wss://) and `token`, all strings.",
+    FailureCode.INVALID_ROOM_PLATFORM: "Send `room.platform`: `livekit`.",
+    FailureCode.ROOM_PLATFORM_UNAVAILABLE: "Use a LiveKit room, or ask the operator for this platform.",
     FailureCode.INVALID_ASPECT_RATIO: "Use 4:3, 3:4, 1:1 or auto.",
     FailureCode.INVALID_METADATA: "Send a JSON object, or leave `metadata` out.",
     FailureCode.ROOM_HOST_NOT_ALLOWED: "Ask the operator to add the room's host to GREENROOM_ROOM_HOSTS.",
@@ -100,6 +106,13 @@ SUGGESTIONS: Mapping[FailureCode, str] = {
     ),
     FailureCode.ROOM_JOIN_FAILED: "Check that the token allows publishing, and try again.",
     FailureCode.AT_CAPACITY: "Try again shortly; a slot is freed whenever a session ends.",
+    FailureCode.SERVER_LOST: "Try again; the avatar server stopped, and another one takes over.",
+    FailureCode.LEASE_REVOKED: "Try again; the avatar server lost this session before it started.",
+    FailureCode.CREATE_TIMED_OUT: "Try again; a smaller picture, or an avatar that is stored already, is quicker.",
+    FailureCode.CREATE_CANCELLED: "Try again, unless you ended this session yourself.",
+    FailureCode.TEMPORARILY_UNAVAILABLE: "Try again after the seconds that `Retry-After` says.",
+    FailureCode.INTERNAL_ERROR: "Try again; if it happens again, tell the operator when it happened.",
+    FailureCode.PLAN_REQUIRED: "Use a stored avatar, or ask for a plan with pictures of your own.",
     FailureCode.CONCURRENCY_LIMIT_REACHED: "End a running session, or ask for a larger plan.",
     FailureCode.LINK_EXPIRED: "Ask for a fresh address with GET /v1/avatars.",
 }

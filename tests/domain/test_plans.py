@@ -1,0 +1,38 @@
+"""Plans: how long a session may last, and how many places are left."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.plans import Concurrency, Plan, calculate_expiry, expires_at
+
+DAY = 24 * 3600
+START = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
+
+
+def plan(seconds: int | None) -> Plan:
+    """A plan with such a session length."""
+    return Plan(key="p", name="P", max_session_seconds=seconds, max_concurrent_sessions=3)
+
+
+@pytest.mark.parametrize(
+    ("limit", "told", "enforced"),
+    [(None, None, DAY), (600, 600, 600), (DAY, DAY, DAY), (DAY + 1, DAY + 1, DAY), (7 * DAY, 7 * DAY, DAY)],
+)
+def test_no_plan_outlives_the_hard_cap(limit: int | None, told: float | None, enforced: float) -> None:
+    """A plan without a limit tells its client none, and ends after a day all the same (design rule 15)."""
+    expiry = calculate_expiry(plan(limit))
+    assert (expiry.plan_seconds, expiry.enforced_seconds) == (told, enforced)
+
+
+def test_an_expiry_counts_from_the_start() -> None:
+    """No limit stays no limit."""
+    assert expires_at(START, 90.5) == START + timedelta(seconds=90.5)
+    assert expires_at(START, 0) == START
+    assert expires_at(START, None) is None
+
+
+@pytest.mark.parametrize(("current", "most", "available"), [(0, 3, 3), (2, 3, 1), (3, 3, 0), (5, 3, 0)])
+def test_available_places_are_never_negative(current: int, most: int, available: int) -> None:
+    """A plan that was lowered below what runs has none left, not fewer than none."""
+    assert Concurrency(current=current, max=most).available == available

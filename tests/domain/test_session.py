@@ -1,0 +1,103 @@
+"""A session's timers: in every state there is one that leads out of it (invariant I6)."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from domain.avatars import AspectRatio
+from domain.session import EndReason, Life, LifeTimers, RoomOccupancy, Session, SessionStatus
+
+START = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
+
+
+def after(seconds: float) -> datetime:
+    """A moment so long after the start."""
+    return START + timedelta(seconds=seconds)
+
+
+def life(ends_after: float = 3600) -> Life:
+    """A life with short timers."""
+    timers = LifeTimers(nobody_joined=timedelta(seconds=120), participants_left=timedelta(seconds=20))
+    return Life(started_at=START, enforced_end=after(ends_after), timers=timers)
+
+
+NOBODY_YET = RoomOccupancy()
+ONLY_AGENTS = RoomOccupancy().seen(0, after(5))
+SOMEBODY = RoomOccupancy().seen(1, after(5))
+LEFT = SOMEBODY.seen(0, after(100))
+BACK = LEFT.seen(2, after(110))
+LEFT_AGAIN = BACK.seen(0, after(200))
+
+
+@pytest.mark.parametrize(
+    ("occupancy", "seconds", "reason"),
+    [
+        (NOBODY_YET, 120, EndReason.NOBODY_JOINED),
+        (ONLY_AGENTS, 120, EndReason.NOBODY_JOINED),
+        (SOMEBODY, 3600, EndReason.EXPIRED),
+        (LEFT, 120, EndReason.PARTICIPANTS_LEFT),
+        (BACK, 3600, EndReason.EXPIRED),
+        (LEFT_AGAIN, 220, EndReason.PARTICIPANTS_LEFT),
+    ],
+    ids=["nobody-yet", "only-agents", "somebody", "left", "back", "left-again"],
+)
+def test_each_state_of_the_room_has_its_timer(occupancy: RoomOccupancy, seconds: float, reason: EndReason) -> None:
+    """The timer that fires first, and what it ends the session as."""
+    due = life().next_due(occupancy)
+    assert (due.at, due.reason) == (after(seconds), reason)
+
+
+@pytest.mark.parametrize("occupancy", [NOBODY_YET, ONLY_AGENTS, SOMEBODY, LEFT, BACK, LEFT_AGAIN])
+def test_no_state_outlives_the_enforced_end(occupancy: RoomOccupancy) -> None:
+    """Whatever the room does, a session that may last a minute ends after a minute, as expired."""
+    due = life(ends_after=60).next_due(occupancy)
+    assert (due.at, due.reason) == (after(60), EndReason.EXPIRED)
+
+
+def test_the_plans_end_wins_a_tie() -> None:
+    """Where two timers fire together the session has expired: its client was told that moment."""
+    assert life(ends_after=120).next_due(NOBODY_YET).reason == EndReason.EXPIRED
+
+
+def test_the_grace_counts_from_the_moment_the_last_one_left() -> None:
+    """Reports of a room that stays empty do not begin the grace anew."""
+    still = LEFT.seen(0, after(105)).seen(0, after(119))
+    assert life().next_due(still).at == after(120)
+
+
+def test_an_agent_who_waits_is_no_reason_for_the_grace() -> None:
+    """Nobody was ever there, so nobody has left: an empty room before the first guest keeps the longer timer."""
+    assert life().next_due(ONLY_AGENTS.seen(0, after(60))).reason == EndReason.NOBODY_JOINED
+
+
+def session(**changes: datetime | None) -> Session:
+    """A session."""
+    return Session(
+        session_id="sess_1",
+        account_id="acct_1",
+        avatar_id="avat_1",
+        status=SessionStatus.STARTED,
+        aspect_ratio=AspectRatio.SQUARE,
+        metadata={},
+        created_at=START,
+        **changes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("times", "now", "seconds"),
+    [
+        ({}, after(50), 0),
+        ({"started_at": after(2)}, after(2), 0),
+        ({"started_at": after(2)}, after(11.9), 9),
+        ({"started_at": after(2), "ended_at": after(62)}, after(5000), 60),
+        ({"ended_at": after(9)}, after(50), 0),
+        ({"started_at": after(2)}, after(1.5), 0),
+    ],
+    ids=["never-started", "at-once", "running", "ended", "failed", "clock-behind"],
+)
+def test_the_duration_is_whole_seconds_since_the_start(times: dict[str, datetime], now: datetime, seconds: int) -> None:
+    """It stands still after the end, and is 0 for a session that never started; clients read an integer."""
+    found = session(**times).duration_seconds(now)
+    assert found == seconds
+    assert type(found) is int

@@ -1,0 +1,103 @@
+"""A role from its settings to its stop: what it refuses to run, and what ends it."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.plans import PlanActivities
+from contracts import queues
+from database.migrations import migrate
+from runtime.temporal_client import connect
+from support.api_system import environment, settings_in
+from worker import assembly
+from worker.assembly import Opened, build_worker, run_role
+from worker.registry import ROLES
+from worker.renewal import ServerForgotten
+from worker.roles import sessions
+
+NOBODY = "127.0.0.1:9"
+"""Nothing listens on the discard port."""
+
+
+async def test_a_role_serves_until_it_is_stopped(temporal_apart: Client, tmp_path: Path) -> None:
+    """It says ready once, goes on, and returns after the stop."""
+    settings = settings_in(tmp_path)
+    await migrate(settings.database_address)
+    stop, ready = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(run_role("sessions", settings, environment(temporal_apart), stop, ready.set))
+    await asyncio.wait_for(ready.wait(), 15)
+    await asyncio.sleep(0.3)
+    assert not running.done()
+    stop.set()
+    await asyncio.wait_for(running, 10)
+
+
+async def test_a_role_that_waits_for_temporal_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Temporal it keeps trying, is not ready, opens nothing, and still obeys a stop."""
+    tries = 0
+
+    async def counted(environ: Mapping[str, str]) -> Client:
+        nonlocal tries
+        tries += 1
+        return await connect(environ)
+
+    monkeypatch.setattr(assembly, "connect", counted)
+    monkeypatch.setattr(assembly, "RETRY_CONNECT_S", 0.05)
+    stop, said = asyncio.Event(), list[str]()
+    environ = {"TEMPORAL_ADDRESS": NOBODY}
+    running = asyncio.create_task(
+        run_role("sessions", settings_in(tmp_path), environ, stop, lambda: said.append("ready"))
+    )
+    async with asyncio.timeout(20):
+        while tries < 2:  # noqa: ASYNC110 - a count, which nobody signals
+            await asyncio.sleep(0.02)
+    stop.set()
+    await asyncio.wait_for(running, 10)
+    assert said == []
+    assert await asyncio.to_thread(lambda: list(tmp_path.iterdir())) == []
+
+
+async def test_a_worker_without_all_of_its_steps_is_not_built(temporal: Client, tmp_path: Path) -> None:
+    """Steps that nobody implements would wait for ever; more than the registry names is as wrong."""
+    settings = settings_in(tmp_path)
+    async with AsyncExitStack() as stack:
+        opened = await sessions.open_role(settings, {}, temporal, stack)
+        assert isinstance(build_worker(temporal, ROLES["sessions"], opened), Worker)
+        for wrong in (opened.activities[:-1], (*opened.activities, opened.activities[0]), opened.activities[::-1]):
+            with pytest.raises(TypeError):
+                build_worker(temporal, ROLES["sessions"], Opened(queue=queues.SESSIONS, activities=wrong))
+    assert PlanActivities in ROLES["sessions"].activity_types()
+
+
+async def test_what_runs_beside_the_worker_ends_it_by_its_failure() -> None:
+    """A forgotten avatar server must go down, not serve on unrenewed."""
+
+    async def forgotten() -> None:
+        raise ServerForgotten("anew")
+
+    with pytest.raises(ServerForgotten):
+        await asyncio.wait_for(assembly._until(asyncio.Event(), forgotten), 5)
+
+
+async def test_a_stop_ends_what_runs_beside_the_worker() -> None:
+    """The renewal is cancelled, and waited for, before the rooms are left."""
+    ended = asyncio.Event()
+
+    async def renewing() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.05)
+            ended.set()
+
+    stop = asyncio.Event()
+    running = asyncio.create_task(assembly._until(stop, renewing))
+    await asyncio.sleep(0.05)
+    stop.set()
+    await asyncio.wait_for(running, 5)
+    assert ended.is_set()

@@ -8,4 +8,5 @@ pytest_plugins = [
     "support.livekit_server",
     "support.pictures",
     "support.api_system",
+    "support.real_system",
 ]

@@ -2,13 +2,22 @@
 
 import asyncio
 import hashlib
+import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from domain.failures import Unavailable
+
+SCRATCH = ".new"
+"""Where a local folder's objects are written until they are whole."""
+
+NOT_IN_KEYS = frozenset("*?[]\0")
+"""fsspec takes the first four for patterns: a prefix to delete must not match another."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -54,15 +63,26 @@ class ObjectStore:
 
     def _path(self, key: str) -> str:
         parts = key.strip("/").split("/")
-        if not all(parts) or ".." in parts or "." in parts:
-            raise ValueError("an object key is a relative path without empty, . or .. parts")
+        if not all(parts) or ".." in parts or "." in parts or not NOT_IN_KEYS.isdisjoint(key):
+            raise ValueError("an object key is a relative path without empty, . or .. parts and without wildcards")
         return f"{self._root}/{'/'.join(parts)}"
 
     def _put(self, path: str, data: bytes) -> None:
+        if not isinstance(self._files, LocalFileSystem):
+            # An object store shows an object when it is whole.
+            self._files.pipe_file(path, data)
+            return
+        # Written below the same root, so that it is renamed and never copied: fsspec's own commit writes to the
+        # machine's folder for temporary files, which in a container is another disk.
+        scratch = f"{self._root}/{SCRATCH}/{secrets.token_hex(8)}"
+        self._files.makedirs(f"{self._root}/{SCRATCH}", exist_ok=True)
         self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-        with self._files.open(path, "wb", autocommit=False) as file:
-            file.write(data)
-        file.commit()
+        try:
+            self._files.pipe_file(scratch, data)
+            Path(scratch).replace(path)
+        except BaseException:
+            Path(scratch).unlink(missing_ok=True)
+            raise
 
     def _get(self, path: str) -> bytes:
         try:
@@ -86,8 +106,13 @@ class ObjectStore:
         newest: dict[str, datetime] = {}
         for path, info in found.items():
             folder = path.removeprefix(f"{root}/").split("/", 1)[0]
-            newest[folder] = max(newest.get(folder, datetime.min.replace(tzinfo=UTC)), _modified(info))
+            newest[folder] = max(newest.get(folder, datetime.min.replace(tzinfo=UTC)), self._modified(path, info))
         return sorted(f"{prefix}/{folder}" for folder, at in newest.items() if at < before)
+
+    def _modified(self, path: str, info: Mapping[str, Any]) -> datetime:
+        """When an object was written: local folders say seconds, S3 says a datetime, others are asked."""
+        at = info.get("mtime") or info.get("LastModified") or self._files.modified(path)
+        return at if isinstance(at, datetime) else datetime.fromtimestamp(float(at), UTC)
 
 
 async def _call(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -101,11 +126,3 @@ async def _call(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 def sha256_of(data: bytes) -> str:
     """Hexadecimal SHA-256."""
     return hashlib.sha256(data).hexdigest()
-
-
-def _modified(info: Mapping[str, Any]) -> datetime:
-    """When an object was written: local folders say seconds, S3 says a datetime."""
-    at = info.get("mtime", info.get("LastModified"))
-    if isinstance(at, datetime):
-        return at
-    return datetime.fromtimestamp(float(at or 0), UTC)

@@ -5,7 +5,8 @@ import os
 import tempfile
 from pathlib import Path
 
-from adapters.object_store import ObjectStore
+from adapters.object_store import ObjectStore, sha256_of
+from domain.failures import Unavailable
 
 KEPT_FILES = 512
 
@@ -20,27 +21,43 @@ class ObjectCache:
     async def path(self, key: str, sha256: str) -> Path:
         """The object's file; fetched, and checked, unless it is there. ObjectMissing, ObjectDamaged, Unavailable."""
         path = self._folder / sha256
-        if await asyncio.to_thread(_touch, path):
+        if await asyncio.to_thread(_holds, path, sha256):
             return path
         data = await self._store.get(key, sha256)
-        await asyncio.to_thread(self._keep, path, data)
+        try:
+            await asyncio.to_thread(self._keep, path, data)
+        except OSError as error:
+            raise Unavailable(f"picture cache: {error}") from error
         return path
 
     def _keep(self, path: Path, data: bytes) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(dir=self._folder, prefix=".new-")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(scratch).replace(path)
-        files = sorted(self._folder.glob("[0-9a-f]*"), key=lambda one: one.stat().st_mtime)
+        handle, name = tempfile.mkstemp(dir=self._folder, prefix=".new-")
+        scratch = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            scratch.replace(path)
+        except BaseException:
+            scratch.unlink(missing_ok=True)
+            raise
+        files = sorted(self._folder.glob("[0-9a-f]*"), key=_used_at)
         for old in files[:-KEPT_FILES]:
             old.unlink(missing_ok=True)
 
 
-def _touch(path: Path) -> bool:
-    """Is the file there? Its time of change is then now."""
+def _holds(path: Path, sha256: str) -> bool:
+    """Is the file there, and whole? A power cut can leave an empty one. It counts as used now."""
     try:
         os.utime(path)
-    except FileNotFoundError:
+        return sha256_of(path.read_bytes()) == sha256
+    except OSError:
         return False
-    return True
+
+
+def _used_at(path: Path) -> float:
+    """When a file was used last; another process may have thrown it out meanwhile."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from adapters.object_store import ObjectStore
+from adapters.object_store import SCRATCH, ObjectStore
 from api.pictures import STAGING
 from domain.failures import Unavailable
 
@@ -17,7 +17,7 @@ OLDER_THAN = timedelta(minutes=10)
 
 async def sweep(store: ObjectStore) -> int:
     """Delete what is left over; the number of prefixes that went."""
-    old = await store.prefixes_older_than(STAGING, OLDER_THAN)
+    old = [found for below in (STAGING, SCRATCH) for found in await store.prefixes_older_than(below, OLDER_THAN)]
     for prefix in old:
         await store.delete_below(prefix)
     return len(old)
@@ -31,4 +31,7 @@ async def sweep_for_ever(store: ObjectStore) -> None:
                 log.info("deleted the staged pictures of %d abandoned requests", gone)
         except Unavailable as error:
             log.warning("staged pictures could not be swept: %s", error)
+        except Exception:
+            # A store's library may raise what we have not met: the next sweep must come all the same.
+            log.exception("staged pictures could not be swept")
         await asyncio.sleep(EVERY.total_seconds())

@@ -1,0 +1,107 @@
+"""Rooms in requests: what is missing is named, and an address leads only where avatars may go."""
+
+from typing import Any
+
+import pytest
+from msgspec import UNSET
+
+from api.room_requests import check_room, room_url
+from contracts.http import RoomRequest
+from domain.failures import FailureCode, Refused
+
+ANY = frozenset({"*"})
+ONE = frozenset({"room.example", "::1"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "reached"),
+    [
+        ("ws://room.example", "ws://room.example"),
+        ("wss://room.example:7880/", "wss://room.example:7880"),
+        ("http://room.example:7880", "ws://room.example:7880"),
+        ("HTTPS://Room.Example/rtc/", "wss://room.example/rtc"),
+        ("ws://[::1]:7880", "ws://[::1]:7880"),
+        ("wss://room.example/?access_token=secret", "wss://room.example"),
+        ("wss://room.example/a#secret", "wss://room.example/a"),
+    ],
+)
+def test_an_address_is_reduced_to_what_is_needed(asked: str, reached: str) -> None:
+    """HTTP schemes become their WebSocket ones (contract 8); query and fragment, which may be secret, go."""
+    assert room_url(asked, ONE) == reached
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["", "room.example", "ftp://room.example", "//room.example", "ws://", "ws://:7880", "ws://room.example:99999",
+     "ws://room.example:port", "ws://[::1", "ws://me@room.example", "ws://me:word@room.example", "ws://:word@room.example"],
+)  # fmt: skip
+def test_what_is_no_room_address_is_refused(asked: str) -> None:
+    """Also where any host is allowed; a name or password in it would end up in histories."""
+    with pytest.raises(Refused) as caught:
+        room_url(asked, ANY)
+    assert caught.value.code == FailureCode.INVALID_ROOM
+    assert "word" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["ws://evil.example", "ws://room.example.evil.example", "ws://evil.example/room.example",
+     "ws://evil.example#@room.example", "ws://evil.example?room.example", "ws://evil.example\\.room.example",
+     "ws://169.254.169.254", "ws://127.0.0.1", "ws://room.example.", "ws://sub.room.example", "ws://[::2]"],
+)  # fmt: skip
+def test_an_avatar_is_sent_to_no_other_host(asked: str) -> None:
+    """The host is compared as a whole, after everything that only looks like one was taken apart."""
+    with pytest.raises(Refused) as caught:
+        room_url(asked, ONE)
+    assert caught.value.code == FailureCode.ROOM_HOST_NOT_ALLOWED
+
+
+def test_without_an_allow_list_no_host_is_allowed() -> None:
+    """An operator who forgot the setting has a closed door, not an open one; `*` opens it."""
+    with pytest.raises(Refused) as caught:
+        room_url("ws://room.example", frozenset())
+    assert caught.value.code == FailureCode.ROOM_HOST_NOT_ALLOWED
+    assert room_url("ws://room.example", ANY) == "ws://room.example"
+
+
+ROOM = {"platform": "livekit", "url": "ws://room.example", "token": "t"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"platform": "proxy"}, FailureCode.ROOM_PLATFORM_UNAVAILABLE),
+        ({"platform": "daily"}, FailureCode.ROOM_PLATFORM_UNAVAILABLE),
+        ({"platform": "LiveKit"}, FailureCode.INVALID_ROOM_PLATFORM),
+        ({"platform": ""}, FailureCode.INVALID_ROOM_PLATFORM),
+        ({"url": ""}, FailureCode.INVALID_ROOM),
+        ({"token": ""}, FailureCode.INVALID_ROOM),
+    ],
+)
+def test_a_room_with_a_wrong_part_is_refused_by_its_code(changes: dict[str, Any], code: FailureCode) -> None:
+    """Platforms that are known but not enabled are told apart from those that never were."""
+    with pytest.raises(Refused) as caught:
+        check_room(RoomRequest(**{**ROOM, **changes}), ONE)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("missing", ["platform", "url", "token"])
+def test_a_room_with_a_missing_part_names_it(missing: str) -> None:
+    """The message says which field to send."""
+    fields = {name: value for name, value in ROOM.items() if name != missing}
+    with pytest.raises(Refused, match=f"room.{missing} is required"):
+        check_room(RoomRequest(**fields), ONE)
+
+
+def test_a_missing_room_is_its_own_code() -> None:
+    """Managed rooms are not there yet, so a room is required."""
+    with pytest.raises(Refused) as caught:
+        check_room(UNSET, ONE)
+    assert caught.value.code == FailureCode.ROOM_REQUIRED
+
+
+def test_a_good_room_keeps_its_token_and_name() -> None:
+    """The token is passed on for sealing, untouched."""
+    room = check_room(RoomRequest(**ROOM, display_name="Sara"), ONE)
+    assert (room.platform, room.url, room.token, room.display_name) == ("livekit", "ws://room.example", "t", "Sara")
+    assert check_room(RoomRequest(**ROOM), ONE).display_name is None

@@ -15,7 +15,7 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.temporal_calls import Canceller, TooLong, bounded, refusal_of
+from api.temporal_calls import TASK_WITHIN, Canceller, TooLong, bounded, refusal_of
 from contracts import queues, search_attributes
 from contracts.session_workflow import (
     CREATE_UPDATE_ID,
@@ -98,6 +98,7 @@ def _start_of(command: CreateSessionInput) -> Start:
         command,
         id=workflow_id(command.session_id),
         task_queue=queues.SESSIONS,
+        task_timeout=TASK_WITHIN,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
         search_attributes=TypedSearchAttributes(

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from datetime import timedelta
 from typing import Any, TypeVar
 
-from temporalio.client import Client
+from temporalio.client import Client, RPCTimeoutOrCancelledError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -16,6 +17,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
+
+TASK_WITHIN = timedelta(seconds=3)
+"""A workflow's task that a dead worker took with it is given to another after this time; the default is 10 s."""
 
 GIVE_UP_AFTER_S = 600.0
 """How long a cancellation is tried again while Temporal is away."""

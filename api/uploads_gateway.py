@@ -2,7 +2,7 @@
 
 from temporalio.client import Client, WorkflowFailureError
 
-from api.temporal_calls import Canceller, TooLong, bounded, refusal_of
+from api.temporal_calls import TASK_WITHIN, Canceller, TooLong, bounded, refusal_of
 from contracts import queues
 from contracts.portraits import AvatarRef
 from contracts.upload_workflow import UploadFaceInput, UploadFaceOutcome, upload_workflow_id
@@ -30,6 +30,7 @@ class UploadsGateway:
                     command,
                     id=identity,
                     task_queue=queues.SESSIONS,
+                    task_timeout=TASK_WITHIN,
                     static_summary=f"face upload of {command.account_id}",
                 ),
                 self._wait_s,

@@ -20,6 +20,8 @@ GRACEFUL_SHUTDOWN = timedelta(seconds=5)
 """What steps under way have to finish after a stop; without it they are cancelled at once."""
 HEARTBEAT_THROTTLE = timedelta(seconds=1)
 """A cancellation reaches a step with its next heartbeat."""
+STICKY_WITHIN = timedelta(seconds=2)
+"""How long a task waits for the worker that knew its workflow. With the SDK's 10 s an end after a kill -9 is a 503."""
 RETRY_CONNECT_S = 1.0
 
 
@@ -55,6 +57,7 @@ def build_worker(client: Client, role: registry.Role, opened: Opened) -> Worker:
         workflows=role.workflow_types(),
         activities=registry.methods(opened.activities),
         workflow_runner=SANDBOX,
+        sticky_queue_schedule_to_start_timeout=STICKY_WITHIN,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

@@ -1,0 +1,98 @@
+"""Kill -9 of each part in mid-session (design rule 27): the same session goes on untouched, or ends as it must."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from support.real_system import Live, RealSystem
+from support.tokens import AVATAR_IDENTITY
+
+MOST_GAP_S = 0.5
+WITHIN_S = 30.0
+TEMPORAL_AWAY_S = 6.0
+"""Longer than a heartbeat may be late: when Temporal is back, the step that watched the avatar has failed."""
+
+
+@asynccontextmanager
+async def untouched(system: RealSystem, live: Live, measured: Callable[[str], None]) -> AsyncIterator[None]:
+    """What happens inside leaves the picture and the session alone: no freeze, the same avatar, an end that works."""
+    viewer = live.viewer
+    before = len(viewer.frames)
+    boot = system.running.pid("avatar")
+    yield
+    seen = len(viewer.frames)
+    await viewer.wait_frames(seen + 25)
+    gap = viewer.longest_gap()
+    after_s = viewer.frames[-1].at - viewer.frames[before].at
+    assert (await system.get(live.session_id))["status"] == "started"
+    assert system.running.pid("avatar") == boot
+    assert gap <= MOST_GAP_S
+    assert len({frame.participant_sid for frame in viewer.frames}) == 1
+    markers = [frame.marker or 0 for frame in viewer.frames]
+    assert markers == sorted(markers)
+    began = time.monotonic()
+    ended = await system.end(live.session_id)
+    measured(f"longest gap {gap:.2f} s in {after_s:.1f} s, end answered in {time.monotonic() - began:.2f} s")
+    assert (ended["status"], ended["end_reason"]) == ("ended", "ended_by_request")
+    await system.livekit.wait_gone(live.room, AVATAR_IDENTITY, within_s=10)
+
+
+@pytest.mark.parametrize("part", ["sessions", "faces", "api"])
+async def test_a_killed_part_touches_no_picture(
+    real_system: RealSystem, astronaut: str, part: str, measured: Callable[[str], None]
+) -> None:
+    """A worker or the API that dies and comes back is not seen by anybody: same session, same avatar, no freeze."""
+    async with real_system.live(astronaut) as live, untouched(real_system, live, measured):
+        real_system.running.kill(part)
+        await asyncio.wait_for(real_system.running.wait_ready(part), WITHIN_S)
+
+
+async def test_an_outage_of_temporal_touches_no_picture(
+    real_system: RealSystem, astronaut: str, measured: Callable[[str], None]
+) -> None:
+    """Temporal away for longer than a heartbeat may be late: the workflow attaches again and nobody sees it."""
+    running = real_system.running
+    async with real_system.live(astronaut) as live, untouched(real_system, live, measured):
+        until = time.monotonic() + TEMPORAL_AWAY_S
+        while time.monotonic() < until:
+            if running.pid("temporal") is not None:
+                running.kill("temporal")
+            await asyncio.sleep(0.05)
+        await asyncio.wait_for(running.wait_ready("temporal"), WITHIN_S)
+        began = time.monotonic()
+        async with asyncio.timeout(WITHIN_S):
+            while await attachments(real_system, live.session_id) < 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+        measured(f"attached again {time.monotonic() - began:.1f} s after Temporal was back")
+
+
+async def attachments(system: RealSystem, workflow_id: str) -> int:
+    """How often a session's workflow has attached to its avatar."""
+    history = await system.temporal.get_workflow_handle(workflow_id).fetch_history()
+    steps = (event.activity_task_scheduled_event_attributes.activity_type.name for event in history.events)
+    return sum(name == "stay_in_room" for name in steps)
+
+
+async def test_a_killed_avatar_server_ends_its_session(
+    real_system: RealSystem, astronaut: str, measured: Callable[[str], None]
+) -> None:
+    """A server that dies takes its avatar along: the session ends as server_lost, and the next boot takes a new one."""
+    running = real_system.running
+    async with real_system.live(astronaut) as live:
+        began = time.monotonic()
+        running.kill("avatar")
+        gone_s = await real_system.livekit.wait_gone(live.room, AVATAR_IDENTITY, within_s=5)
+        async with asyncio.timeout(WITHIN_S):
+            while (session := await real_system.get(live.session_id))["status"] != "ended":  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        ended_s = time.monotonic() - began
+        await running.wait_ready("avatar")
+    assert session["end_reason"] == "server_lost"
+    async with asyncio.timeout(WITHIN_S - ended_s), real_system.live(astronaut) as again:
+        measured(
+            f"avatar gone {gone_s:.1f} s, ended {ended_s:.1f} s, new session {time.monotonic() - began:.1f} s later"
+        )
+        assert len(again.viewer.frames) > 0

@@ -67,6 +67,9 @@ class SessionsGateway:
         except TooLong:
             self._canceller.cancel(identity)
             raise Refused(FailureCode.CREATE_TIMED_OUT, "the session could not be created in time") from None
+        except Unavailable:
+            self._canceller.cancel(identity)
+            raise
 
     async def end(self, session_id: str, command: EndSession) -> SessionEnded | None:
         """End the session and answer when the end is recorded; None if its workflow has closed already."""

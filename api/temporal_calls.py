@@ -52,6 +52,8 @@ async def bounded(call: Coroutine[Any, Any, T], seconds: float) -> T:
         if error.status in AWAY:
             raise Unavailable(f"Temporal: {error.status.name}") from error
         raise
+    except RPCTimeoutOrCancelledError as error:  # what the SDK makes of two of these in calls about updates
+        raise Unavailable("Temporal: no answer") from error
     except RuntimeError as error:  # what a lazy client raises when its first connection fails
         raise Unavailable("Temporal: no connection") from error
 

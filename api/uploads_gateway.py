@@ -43,6 +43,9 @@ class UploadsGateway:
         except TooLong:
             self._canceller.cancel(identity)
             raise Refused(FailureCode.CREATE_TIMED_OUT, "the picture could not be processed in time") from None
+        except Unavailable:
+            self._canceller.cancel(identity)
+            raise
         except WorkflowFailureError as error:
             raise refusal_of(error.cause) from error
         return _avatar_of(outcome)

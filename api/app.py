@@ -16,6 +16,7 @@ from adapters.sealing import Sealer
 from adapters.signing import Signer
 from api.auth import SECURITY_COMPONENTS, provide_account
 from api.errors import HANDLERS
+from api.json_request import JSONRequest
 from api.readiness import NotReady, Readiness
 from api.routes.avatars import avatars_router
 from api.routes.files import get_file
@@ -65,6 +66,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Litestar:
             "account_id": Provide(provide_account),
         },
         exception_handlers=HANDLERS,
+        request_class=JSONRequest,
         lifespan=[lifespan],
         openapi_config=OPENAPI,
         logging_config=None,

@@ -11,6 +11,8 @@ SUPPORTED = "livekit"
 KNOWN = ("livekit", "daily", "proxy")
 SCHEMES = {"ws": "ws", "wss": "wss", "http": "ws", "https": "wss"}
 ANY_HOST = "*"
+LONGEST = {"url": 2048, "token": 16_384, "display_name": 256}
+"""Characters. All of it travels in the workflow's input; real tokens have some hundreds."""
 
 
 class CheckedRoom:
@@ -32,6 +34,9 @@ def check_room(room: RoomRequest | UnsetType, allowed_hosts: frozenset[str]) -> 
         raise Refused(FailureCode.INVALID_ROOM, "room.url is required")
     if isinstance(room.token, UnsetType) or not room.token:
         raise Refused(FailureCode.INVALID_ROOM, "room.token is required")
+    for field, most in LONGEST.items():
+        if (value := getattr(room, field)) is not UNSET and len(value) > most:
+            raise Refused(FailureCode.INVALID_ROOM, f"room.{field} is too long", details={"max_length": most})
     name = None if room.display_name is UNSET else str(room.display_name)
     return CheckedRoom(room_url(room.url, allowed_hosts), room.token, name)
 

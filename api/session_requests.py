@@ -1,11 +1,11 @@
 """From a create's body to the workflow's input. Everything that can be refused without work is refused here."""
 
 from datetime import timedelta
-from typing import Any
 
 from msgspec import UNSET, UnsetType
 from ulid import ULID
 
+from api.metadata import check_metadata
 from api.pictures import picture_in, stage
 from api.room_requests import CheckedRoom, check_room
 from api.services import Services
@@ -23,7 +23,7 @@ async def session_command(services: Services, account_id: str, request: CreateSe
     if not isinstance(request.aspect_ratio, UnsetType):
         ratio = parse_aspect_ratio(request.aspect_ratio)
     room = check_room(request.room, services.room_hosts)
-    metadata: dict[str, Any] = {} if isinstance(request.metadata, UnsetType) else request.metadata
+    metadata = check_metadata(request.metadata)
     picture_bytes = picture_in(avatar)
     if picture_bytes is None:
         check_access(await services.avatars.get(avatar), account_id)

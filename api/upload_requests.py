@@ -11,6 +11,7 @@ from litestar.openapi.spec import OpenAPIMediaType, Operation, Reference, Reques
 from litestar.openapi.spec.enums import OpenAPIType
 from msgspec import UNSET
 
+from api.json_request import UNREADABLE
 from api.pictures import MAX_IMAGE_BYTES, check_size, decode_base64
 from contracts.http import UploadFaceRequest
 from domain.failures import FailureCode, Refused
@@ -30,7 +31,7 @@ async def _json(request: Request[Any, Any, State]) -> UploadFaceRequest:
         return msgspec.json.decode(await request.body(), type=UploadFaceRequest)
     except msgspec.ValidationError as error:
         raise Refused(FailureCode.INVALID_IMAGE_INPUT, str(error)) from None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, *UNREADABLE):
         raise Refused(FailureCode.INVALID_JSON, "the request body is not JSON") from None
 
 

@@ -85,6 +85,16 @@ def test_a_room_with_a_wrong_part_is_refused_by_its_code(changes: dict[str, Any]
     assert caught.value.code == code
 
 
+@pytest.mark.parametrize(("field", "most"), [("url", 2048), ("token", 16_384), ("display_name", 256)])
+def test_no_part_of_a_room_is_endless(field: str, most: int) -> None:
+    """Temporal would refuse the workflow's input, and the client would be told that we failed."""
+    start = ROOM["url"] + "/" if field == "url" else ""
+    check_room(RoomRequest(**{**ROOM, field: start.ljust(most, "x")}), ONE)
+    with pytest.raises(Refused, match=f"room.{field} is too long") as caught:
+        check_room(RoomRequest(**{**ROOM, field: start.ljust(most + 1, "x")}), ONE)
+    assert (caught.value.code, caught.value.details) == (FailureCode.INVALID_ROOM, {"max_length": most})
+
+
 @pytest.mark.parametrize("missing", ["platform", "url", "token"])
 def test_a_room_with_a_missing_part_names_it(missing: str) -> None:
     """The message says which field to send."""

@@ -113,30 +113,34 @@ async def perform(
     queue: str | None = None,
     within: timedelta | None = None,
 ) -> Out:
-    """Run a step and wait for its result.
+    """Run a step and wait for its result; `within` is what is left of the caller's time.
 
     However it fails, it fails as an ApplicationError whose type is a FailureCode: a remote step's cause is taken out
-    of its ActivityError, and a time-out becomes SERVER_LOST on a leased server, TEMPORARILY_UNAVAILABLE elsewhere.
+    of its ActivityError, and a time-out becomes CREATE_TIMED_OUT where the caller's time is up, else SERVER_LOST on a
+    leased server and TEMPORARILY_UNAVAILABLE elsewhere.
     A cancellation is always asyncio's own, whatever it interrupted.
     """
+    until = None if within is None else workflow.now() + within
     try:
         return await start(step, value, summary=summary, queue=queue, within=within)
     except (ActivityError, ApplicationError) as error:
         if is_cancelled_exception(error):
             raise asyncio.CancelledError from error
-        raise normalised(error, leased=OPTIONS[step].queue == LEASED, step=step.name) from error
+        raise normalised(error, step, late=until is not None and workflow.now() >= until) from error
 
 
-def normalised(error: ActivityError | ApplicationError, *, leased: bool, step: str) -> ApplicationError:
-    """The failure of a step as an ApplicationError with a FailureCode as its type."""
+def normalised(error: ActivityError | ApplicationError, step: steps.Step[Any, Any], *, late: bool) -> ApplicationError:
+    """The failure of a step as an ApplicationError with a FailureCode as its type; `late`: the caller's time is up."""
     cause = error.cause if isinstance(error, ActivityError) else error
     if isinstance(cause, ApplicationError):
         if cause.type in FailureCode.__members__.values():
             return ApplicationError(cause.message, *cause.details, type=cause.type, non_retryable=True)
-        return failure(FailureCode.INTERNAL_ERROR, f"{step} failed unexpectedly")
-    if leased:
+        return failure(FailureCode.INTERNAL_ERROR, f"{step.name} failed unexpectedly")
+    if late:
+        return failure(FailureCode.CREATE_TIMED_OUT, f"the time for this request was up during {step.name}")
+    if OPTIONS[step].queue == LEASED:
         return failure(FailureCode.SERVER_LOST, "the avatar server did not answer")
-    return failure(FailureCode.TEMPORARILY_UNAVAILABLE, f"{step} did not finish in time")
+    return failure(FailureCode.TEMPORARILY_UNAVAILABLE, f"{step.name} did not finish in time")
 
 
 def failure(code: FailureCode, message: str) -> ApplicationError:

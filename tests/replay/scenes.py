@@ -1,42 +1,149 @@
 """The sessions whose histories are committed: each drives one real workflow, over stand-ins, to one outcome."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
 
-from temporalio.client import Client, WorkflowHistory, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowFailureError, WorkflowHistory, WorkflowUpdateFailedError
 
+from contracts import steps
 from contracts.session_workflow import EndSession, RoomSeen
 from domain.failures import FailureCode
 from support.eventually import eventually
-from support.session_commands import command, create, new_session_id
-from support.stand_in_steps import StandInSteps
+from support.session_commands import Running, command, create, new_session_id
+from support.stand_in_steps import Script, StandInSteps
 from workflows.create_session import CreateSessionWorkflow
 
-Scene = Callable[[Client, StandInSteps], Awaitable[WorkflowHistory]]
+Scene = Callable[[Client, Script, str], Awaitable[None]]
 
 
-async def normal(client: Client, stand_ins: StandInSteps) -> WorkflowHistory:
+async def normal(client: Client, script: Script, session_id: str) -> None:
     """A picture, a session, one person who comes, and an end on request."""
-    session_id = new_session_id()
-    script = stand_ins.script(session_id)
     _, running = await create(client, command(session_id, with_picture=True))
     await eventually(lambda: {"stay_in_room", "discard_staged"} <= set(script.names))
     await running.signal(CreateSessionWorkflow.report_room, RoomSeen(generation=1, sequence=1, people=1, agents=0))
-    await running.execute_update(CreateSessionWorkflow.end, EndSession())
-    await running.result()
-    return await running.fetch_history()
+    await end(running)
 
 
-async def refused_face(client: Client, stand_ins: StandInSteps) -> WorkflowHistory:
+async def refused_face(client: Client, script: Script, session_id: str) -> None:
     """A picture without a face."""
+    script.refusals["align_face"] = FailureCode.NO_FACE
+    await refused(client, session_id, with_picture=True)
+
+
+async def no_capacity(client: Client, script: Script, session_id: str) -> None:
+    """No avatar server has a free slot."""
+    script.refusals["lease_server"] = FailureCode.AT_CAPACITY
+    await refused(client, session_id)
+
+
+async def room_refused(client: Client, script: Script, session_id: str) -> None:
+    """The room does not take the token; the picture had been made into an avatar."""
+    script.refusals["join_room"] = FailureCode.ROOM_TOKEN_REFUSED
+    await refused(client, session_id, with_picture=True)
+
+
+async def deadline_passed(client: Client, script: Script, session_id: str) -> None:
+    """The create's time is up while the avatar joins."""
+    script.handlers["join_room"] = for_ever
+    await refused(client, session_id, create_within=timedelta(seconds=1))
+
+
+async def cancelled_in_mid_create(client: Client, script: Script, session_id: str) -> None:
+    """The API has given up on a create whose avatar is joining."""
+    script.handlers["join_room"] = for_ever
+    creating = asyncio.create_task(create(client, command(session_id, with_picture=True)))
+    await eventually(lambda: "join_room" in script.names)
+    await client.get_workflow_handle(session_id).cancel()
+    with suppress(WorkflowUpdateFailedError):
+        await creating
+
+
+async def expired(client: Client, script: Script, session_id: str) -> None:
+    """The plan's time is up."""
+    script.plan_seconds = script.enforced_seconds = 1
+    await create(client, command(session_id))
+
+
+async def nobody_joined(client: Client, script: Script, session_id: str) -> None:
+    """An agent waited in vain."""
+    await create(client, command(session_id, nobody_joined_after=timedelta(seconds=1)))
+    await eventually(lambda: "stay_in_room" in script.names)
+
+
+async def participants_left(client: Client, script: Script, session_id: str) -> None:
+    """Somebody came and went."""
+    _, running = await create(client, command(session_id, participants_left_after=timedelta(seconds=1)))
+    await eventually(lambda: "stay_in_room" in script.names)
+    for sequence, people in ((1, 1), (2, 0)):
+        seen = RoomSeen(generation=1, sequence=sequence, people=people, agents=0)
+        await running.signal(CreateSessionWorkflow.report_room, seen)
+        await asyncio.sleep(0.2)
+
+
+async def reattached(client: Client, script: Script, session_id: str) -> None:
+    """The heartbeat stops, the lease is renewed all the same: the session goes on."""
+    script.handlers["stay_in_room"] = for_ever
+    _, running = await create(client, command(session_id))
+    await eventually(lambda: "stay_in_room" in script.names)
+    del script.handlers["stay_in_room"]
+    await eventually(lambda: script.names.count("stay_in_room") == 2)
+    await end(running)
+
+
+async def server_lost(client: Client, script: Script, session_id: str) -> None:
+    """The heartbeat stops, and so do the renewals."""
+    script.handlers["stay_in_room"] = for_ever
+    script.server_alive = False
+    await create(client, command(session_id))
+
+
+SCENES: dict[str, Scene] = {
+    scene.__name__: scene
+    for scene in (
+        normal,
+        refused_face,
+        no_capacity,
+        room_refused,
+        deadline_passed,
+        cancelled_in_mid_create,
+        expired,
+        nobody_joined,
+        participants_left,
+        reattached,
+        server_lost,
+    )
+}
+
+
+async def play(name: str, client: Client, stand_ins: StandInSteps) -> WorkflowHistory:
+    """Play a scene to its end; the history of its workflow."""
     session_id = new_session_id()
-    stand_ins.script(session_id, refusals={"align_face": FailureCode.NO_FACE})
+    await SCENES[name](client, stand_ins.script(session_id), session_id)
+    handle = client.get_workflow_handle(session_id)
+    async with asyncio.timeout(20):
+        with suppress(WorkflowFailureError):
+            await handle.result()
+    return await handle.fetch_history()
+
+
+async def end(running: Running) -> None:
+    """End on request."""
+    await running.execute_update(CreateSessionWorkflow.end, EndSession())
+
+
+async def refused(client: Client, session_id: str, **changes: Any) -> None:
+    """A create that must fail."""
     try:
-        await create(client, command(session_id, with_picture=True))
+        await create(client, command(session_id, **changes))
     except WorkflowUpdateFailedError:
-        handle = client.get_workflow_handle(session_id)
-        await handle.result()
-        return await handle.fetch_history()
+        return
     raise AssertionError("the create was not refused")
 
 
-SCENES: dict[str, Scene] = {"normal": normal, "refused_face": refused_face}
+async def for_ever(_: Any) -> steps.Done:
+    """A step that does not answer, and does not beat."""
+    await asyncio.sleep(60)
+    raise AssertionError

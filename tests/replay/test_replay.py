@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from replay.ladder import ladder
-from replay.scenes import SCENES
+from replay.scenes import SCENES, play
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
@@ -59,7 +59,7 @@ async def test_a_committed_history_replays(name: str) -> None:
 @pytest.mark.parametrize("name", SCENES)
 async def test_a_fresh_run_climbs_the_committed_ladder(temporal: Client, stand_ins: StandInSteps, name: str) -> None:
     """The order of steps, queues, timers and updates is the committed one."""
-    history = await SCENES[name](temporal, stand_ins)
+    history = await play(name, temporal, stand_ins)
     if os.environ.get(RENEW):
         write(name, history)
     assert ladder(history) == ladder(committed(name)), (

@@ -5,7 +5,7 @@ Each workflow has its own script, found by workflow id, so that one set of worke
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -180,12 +180,19 @@ class StandInSteps:
 @pytest.fixture(scope="session")
 async def stand_ins(temporal: Client) -> AsyncIterator[StandInSteps]:
     """Workers on the three queues, whose steps follow scripts."""
+    async with standing_in(temporal) as stand_ins:
+        yield stand_ins
+
+
+@asynccontextmanager
+async def standing_in(client: Client) -> AsyncIterator[StandInSteps]:
+    """Workers on the three queues of a server, whose steps follow scripts."""
     stand_ins = StandInSteps()
     activities = stand_ins.activities()
     async with AsyncExitStack() as stack:
         for queue in (queues.SESSIONS, queues.FACES, queues.avatar_queue(BOOT)):
             worker = Worker(
-                temporal,
+                client,
                 task_queue=queue,
                 workflows=ROLES["sessions"].workflow_types() if queue == queues.SESSIONS else [],
                 activities=activities,

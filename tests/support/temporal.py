@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.testing import WorkflowEnvironment
 
@@ -12,6 +13,7 @@ from contracts import search_attributes
 from contracts.converter import data_converter
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
+TEST_SERVER = Path(sys.executable).with_name("temporal-test-server")
 
 FASTER = (
     # The stock dev server takes 50 ms a hop: 20 polls a second of its one shard.
@@ -47,3 +49,17 @@ async def temporal_apart(temporal: Client) -> Client:
     """A client of the same server in another namespace: nobody else's workers poll there."""
     address = temporal.service_client.config.target_host
     return await Client.connect(address, namespace=APART, data_converter=data_converter)
+
+
+@pytest.fixture
+async def time_skipping() -> AsyncIterator[Client]:
+    """A client of Temporal's test server, whose clock jumps to the next timer while no remote step runs."""
+    environment = await WorkflowEnvironment.start_time_skipping(
+        data_converter=data_converter, test_server_existing_path=str(TEST_SERVER)
+    )
+    async with environment:
+        types = {key.name: key.indexed_value_type for key in search_attributes.EVERY}
+        await environment.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(namespace="default", search_attributes=types)
+        )
+        yield environment.client

@@ -3,11 +3,14 @@
 import base64
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 PREFIX = "GREENROOM_"
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 24 * 3600)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,7 +28,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     """Address that the API listens on."""
 
-    port: int = 8080
+    port: Port = 8080
     """Port that the API listens on."""
 
     public_url: str = ""
@@ -37,19 +40,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sealing_keys: str = ""
     """Keys that room tokens are sealed with, in the same form. Only the API and the avatar role hold them."""
 
-    temporal_wait_s: float = 5.0
+    temporal_wait_s: Seconds = 5.0
     """How long a request waits for Temporal before it answers 503."""
 
-    create_within_s: float = 30.0
+    create_within_s: Seconds = 30.0
     """How long a create by avatar id may take."""
 
-    create_with_picture_within_s: float = 60.0
+    create_with_picture_within_s: Seconds = 60.0
     """How long a create with a picture, or an upload, may take."""
 
-    nobody_joined_s: float = 120.0
+    nobody_joined_s: Seconds = 120.0
     """After how long a session ends in which nobody ever joined."""
 
-    participants_left_s: float = 20.0
+    participants_left_s: Seconds = 20.0
     """How long after the last participant left a session ends."""
 
     room_hosts: str = ""
@@ -64,25 +67,25 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     avatar_name: str = "avatar-1"
     """What this avatar server is called in lists and in the Temporal UI."""
 
-    avatar_slots: int = 2
+    avatar_slots: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 2
     """How many sessions this avatar server serves at once."""
 
-    avatar_spares: int = 1
+    avatar_spares: Annotated[int, msgspec.Meta(ge=0, le=100)] = 1
     """How many media processes wait ready-made for the next session."""
 
     video_codec: Literal["VP8", "H264", "VP9", "AV1"] = "VP8"
     """The codec of the avatar's video."""
 
-    video_fps: int = 25
+    video_fps: Annotated[int, msgspec.Meta(ge=1, le=60)] = 25
     """Frames a second."""
 
-    video_bitrate: int = 2_000_000
+    video_bitrate: Annotated[int, msgspec.Meta(ge=50_000, le=50_000_000)] = 2_000_000
     """Bits a second at most."""
 
     frame_marker: bool = False
     """Stamp a frame counter into the picture's corner, so that tests can tell a fresh frame from a frozen one."""
 
-    log_level: str = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """Level of the process's own log."""
 
     @property
@@ -111,7 +114,10 @@ class SettingsError(Exception):
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
-    """The settings of an environment. Unknown GREENROOM_ names are refused, so that a typing error is seen."""
+    """The settings of an environment; an empty variable is one that is not set.
+
+    Unknown GREENROOM_ names are refused, so that a typing error is seen.
+    """
     found = {k.removeprefix(PREFIX).lower(): v for k, v in environ.items() if k.startswith(PREFIX)}
     found.pop("run", None)  # the mark by which a supervisor's processes are told apart
     unknown = found.keys() - set(Settings.__struct_fields__)
@@ -119,9 +125,17 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         names = ", ".join(sorted(PREFIX + name.upper() for name in unknown))
         raise SettingsError(f"unknown settings: {names}")
     try:
-        return msgspec.convert(found, Settings, strict=False)
+        return msgspec.convert({name: text for name, text in found.items() if text}, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"a setting is wrong: {error}".replace("$.", PREFIX.lower())) from error
+        raise _wrong(error) from None
+
+
+def _wrong(error: msgspec.ValidationError) -> SettingsError:
+    """What msgspec found, with the variable's name and without the value, which it quotes where choices are few."""
+    what, _, where = str(error).partition(" - at ")
+    variable = PREFIX + where.strip("`").removeprefix("$.").upper()
+    what = "it is none of its choices" if what.startswith("Invalid enum value") else what
+    return SettingsError(f"{variable} is wrong: {what}")
 
 
 def parse_keys(text: str, variable: str) -> dict[str, bytes]:

@@ -1,0 +1,112 @@
+"""Settings come from one environment; what is wrong is named by its variable and never quoted."""
+
+import base64
+from pathlib import Path
+
+import pytest
+
+from runtime.settings import Settings, SettingsError, load_settings, parse_keys
+
+SECRET = "hush-hush"
+KEY = base64.b64encode(b"k" * 32).decode()
+OTHER = base64.b64encode(b"o" * 32).decode()
+
+
+def test_an_empty_environment_is_enough_to_start() -> None:
+    """Everything has a default; what belongs to others is left alone."""
+    assert load_settings({"PATH": "/bin", "TEMPORAL_ADDRESS": "t:7233"}) == Settings()
+
+
+def test_each_field_has_its_variable() -> None:
+    """Numbers, switches and texts are read as what they are."""
+    found = load_settings(
+        {
+            "GREENROOM_PORT": "9090",
+            "GREENROOM_NOBODY_JOINED_S": "1.5",
+            "GREENROOM_FRAME_MARKER": "true",
+            "GREENROOM_ROOM_HOSTS": "a.example,b.example",
+            "GREENROOM_RUN": "a supervisor's mark",
+        }
+    )
+    wanted = Settings(port=9090, nobody_joined_s=1.5, frame_marker=True, room_hosts="a.example,b.example")
+    assert found == wanted
+
+
+def test_an_empty_variable_is_not_set() -> None:
+    """As compose files hand them on: an empty folder would be the working one, an empty port none."""
+    empty = {f"GREENROOM_{name.upper()}": "" for name in Settings.__struct_fields__}
+    assert load_settings(empty) == Settings()
+
+
+def test_a_typing_error_in_a_name_is_seen() -> None:
+    """Each unknown name is listed, also an empty one; values are not."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"GREENROOM_PROT": SECRET, "GREENROOM_HOTS": "", "GREENROOM_PORT": "80"})
+    assert str(caught.value) == "unknown settings: GREENROOM_HOTS, GREENROOM_PROT"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("GREENROOM_PORT", SECRET),
+        ("GREENROOM_PORT", "65536"),
+        ("GREENROOM_PORT", "-1"),
+        ("GREENROOM_FACE_DEVICE", SECRET),
+        ("GREENROOM_VIDEO_CODEC", SECRET),
+        ("GREENROOM_LOG_LEVEL", SECRET),
+        ("GREENROOM_FRAME_MARKER", SECRET),
+        ("GREENROOM_VIDEO_FPS", "0"),
+        ("GREENROOM_AVATAR_SLOTS", "0"),
+        ("GREENROOM_AVATAR_SPARES", "-1"),
+        ("GREENROOM_CREATE_WITHIN_S", "0"),
+        ("GREENROOM_TEMPORAL_WAIT_S", "nan"),
+        ("GREENROOM_PARTICIPANTS_LEFT_S", "inf"),
+    ],
+)
+def test_a_wrong_value_is_named_and_not_quoted(variable: str, value: str) -> None:
+    """The process refuses to start, in a sentence that may go into a log; so does its cause."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings({variable: value})
+    assert variable in str(caught.value)
+    assert SECRET not in str(caught.value)
+    assert caught.value.__suppress_context__
+
+
+def test_addresses_follow_the_data_folder_unless_they_are_given(tmp_path: Path) -> None:
+    """Database and store lie in the folder; either can be anywhere else."""
+    embedded = Settings(data_dir=str(tmp_path))
+    assert embedded.database_address == f"sqlite+aiosqlite:///{tmp_path}/greenroom.db"
+    assert embedded.storage_address == f"file://{tmp_path}/objects"
+    elsewhere = Settings(database_url="postgresql+asyncpg://db/x", storage_url="s3://bucket")
+    assert (elsewhere.database_address, elsewhere.storage_address) == ("postgresql+asyncpg://db/x", "s3://bucket")
+
+
+def test_a_relative_data_folder_is_made_absolute() -> None:
+    """The folder stays the same when a process changes its own."""
+    assert Settings().data_path == Path.cwd() / ".greenroom"
+
+
+def test_the_public_address_is_where_the_api_listens_unless_it_is_given() -> None:
+    """Without a slash at its end, since paths are added to it."""
+    assert Settings(host="127.0.0.2", port=9).public_address == "http://127.0.0.2:9"
+    assert Settings(public_url="https://api.example/").public_address == "https://api.example"
+
+
+def test_keys_keep_their_order() -> None:
+    """The newest comes first; spaces and a comma at the end do no harm."""
+    keys = parse_keys(f" k2:{KEY} , k1:{OTHER},", "GREENROOM_SERVER_KEYS")
+    assert list(keys.items()) == [("k2", b"k" * 32), ("k1", b"o" * 32)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " , ", KEY, f":{KEY}", "k1:", f"k1:{SECRET}", f"k1:{base64.b64encode(b'short').decode()}", f"k1:{KEY}!",
+     f"k1:{KEY},k2:{SECRET}", "k1:ключ"],
+)  # fmt: skip
+def test_keys_that_are_no_keys_are_refused_without_being_shown(text: str) -> None:
+    """A missing, short or mistyped key stops the process that needs it, and names the variable."""
+    with pytest.raises(SettingsError) as caught:
+        parse_keys(text, "GREENROOM_SERVER_KEYS")
+    assert "GREENROOM_SERVER_KEYS" in str(caught.value)
+    assert SECRET not in str(caught.value)
+    assert KEY not in str(caught.value)

@@ -8,6 +8,7 @@ COMMANDS = {
     "api": "cli.processes:api_command",
     "demo": "cli.demo:demo_command",
     "dev": "cli.dev:dev_command",
+    "doctor": "cli.doctor:doctor_command",
     "migrate": "cli.processes:migrate_command",
     "setup": "cli.setup_command:setup_command",
     "worker": "cli.processes:worker_command",

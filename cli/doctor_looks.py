@@ -1,0 +1,162 @@
+"""What the doctor looks at, part by part: each look returns what is there, or raises what is wrong and what helps."""
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import httpx
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import Client
+
+from adapters.detector_file import detector_path
+from adapters.object_store import ObjectStore
+from cli.doctor import FaultError, Look
+from contracts import queues, search_attributes
+from database.avatar_servers import AvatarServers
+from database.engine import open_engine
+from database.migrations import is_current
+from domain.failures import Refused
+from runtime.cache import cache_folder
+from runtime.external.found import MissingPartError
+from runtime.external.livekit_server import INSTALL, find_livekit_server
+from runtime.external.temporal_cli import find_temporal
+from runtime.settings import Settings, SettingsError, parse_keys
+from runtime.temporal_client import connect
+
+KEYS = {"server_keys": "signs session tokens", "sealing_keys": "seals room tokens"}
+
+
+def looks(settings: Settings, environ: Mapping[str, str]) -> dict[str, Look]:
+    """The looks by part, in the order in which one should be mended."""
+    return {
+        "keys": partial(look_at_keys, settings),
+        "parts on disk": partial(look_at_parts, settings, environ),
+        "database": partial(look_at_database, settings),
+        "object store": partial(look_at_store, settings),
+        "Temporal": partial(look_at_temporal, environ),
+        "sessions worker": partial(look_at_worker, environ, queues.SESSIONS, "sessions"),
+        "faces worker": partial(look_at_worker, environ, queues.FACES, "faces"),
+        "avatar servers": partial(look_at_avatar_servers, settings),
+        "API": partial(look_at_api, settings),
+    }
+
+
+async def look_at_keys(settings: Settings) -> str:
+    """Both keys are set and well formed."""
+    await asyncio.sleep(0)
+    for name, use in KEYS.items():
+        try:
+            parse_keys(getattr(settings, name), f"GREENROOM_{name.upper()}")
+        except SettingsError as error:
+            raise FaultError(f"{error} (it {use})") from None
+    return "both are set"
+
+
+async def look_at_parts(settings: Settings, environ: Mapping[str, str]) -> str:
+    """The detector's file, and what `greenroom dev` needs besides."""
+    cache = cache_folder(environ)
+    model = Path(settings.face_model) if settings.face_model else detector_path(cache)
+    if not await asyncio.to_thread(model.is_file):
+        raise FaultError("the face detector's file is missing: run `greenroom setup`")
+    if await asyncio.to_thread(find_livekit_server, cache, environ) is None:
+        raise FaultError(INSTALL)
+    try:
+        await asyncio.to_thread(find_temporal, Path(sys.executable).parent)
+    except MissingPartError as error:
+        raise FaultError(str(error)) from None
+    return f"detector {model.name}, LiveKit server and Temporal dev server are there"
+
+
+async def look_at_database(settings: Settings) -> str:
+    """It answers, and has this version's tables."""
+    kind, _, file = settings.database_address.partition(":///")
+    if kind.startswith("sqlite") and not await asyncio.to_thread(Path(file).exists):
+        raise FaultError("there is none yet: run `greenroom migrate`")  # a look would make an empty one
+    engine = open_engine(settings.database_address)
+    try:
+        if not await is_current(engine):
+            raise FaultError("its tables are not those of this version: run `greenroom migrate`")
+    except Refused:
+        raise FaultError("it does not answer: check GREENROOM_DATABASE_URL and that it runs") from None
+    finally:
+        await engine.dispose()
+    return f"{engine.dialect.name} is up to date"
+
+
+async def look_at_store(settings: Settings) -> str:
+    """It can be written to."""
+    try:
+        await ObjectStore(settings.storage_address).check()
+    except Refused as trouble:
+        raise FaultError(f"it cannot be written to ({trouble}): check GREENROOM_STORAGE_URL") from None
+    return "can be written to"
+
+
+async def look_at_temporal(environ: Mapping[str, str]) -> str:
+    """It answers, and knows the search attributes that sessions set."""
+    client = await _temporal(environ)
+    known = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
+    missing = [key.name for key in search_attributes.EVERY if key.name not in known.custom_attributes]
+    if missing:
+        commands = " ".join(f"--name {name} --type Keyword" for name in missing)
+        raise FaultError(f"search attributes are missing: run `temporal operator search-attribute create {commands}`")
+    return f"serves namespace {client.namespace}"
+
+
+async def look_at_worker(environ: Mapping[str, str], queue: str, role: str) -> str:
+    """Somebody polls the role's queue."""
+    client = await _temporal(environ)
+    described = await client.workflow_service.describe_task_queue(
+        DescribeTaskQueueRequest(
+            namespace=client.namespace,
+            task_queue=TaskQueue(name=queue),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+        )
+    )
+    if not described.pollers:
+        raise FaultError(f"nobody works on queue {queue}: start `greenroom worker {role}`")
+    return f"{len(described.pollers)} on queue {queue}"
+
+
+async def look_at_avatar_servers(settings: Settings) -> str:
+    """At least one renews, and has slots."""
+    engine = open_engine(settings.database_address)
+    try:
+        servers = [server for server in await AvatarServers(engine).listed() if server.live]
+    except Refused:
+        raise FaultError("the database does not answer, so nobody knows") from None
+    finally:
+        await engine.dispose()
+    if not servers:
+        raise FaultError("none is alive: start `greenroom worker avatar`")
+    slots, taken = sum(one.slots for one in servers), sum(one.taken for one in servers)
+    return f"{len(servers)} alive, {slots - taken} of {slots} slots free"
+
+
+async def look_at_api(settings: Settings) -> str:
+    """It answers, and is ready."""
+    async with httpx.AsyncClient(timeout=4) as http:
+        try:
+            answer = await http.get(f"{settings.public_address}/readyz")
+            parts: dict[str, str] = answer.json()["parts"]
+        except (httpx.HTTPError, ValueError, KeyError):
+            raise FaultError(f"nothing answers at {settings.public_address}: start `greenroom api`") from None
+    wrong = [f"{name}: {state}" for name, state in parts.items() if state != "ok"]
+    if wrong:
+        raise FaultError(f"it is not ready ({'; '.join(wrong)})")
+    return f"ready at {settings.public_address}"
+
+
+async def _temporal(environ: Mapping[str, str]) -> Client:
+    try:
+        return await connect(environ)
+    except RuntimeError:
+        address = environ.get("TEMPORAL_ADDRESS", "127.0.0.1:7233")
+        raise FaultError(f"it does not answer at {address}: check TEMPORAL_ADDRESS and that it runs") from None

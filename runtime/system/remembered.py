@@ -1,0 +1,25 @@
+"""The settings that `greenroom dev` gave its parts, read back from its data folder; it starts nothing."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from runtime.settings import PREFIX
+from runtime.system.memory import FILE, load_memory
+from runtime.system.ports import LOOPBACK, Ports
+
+
+def remembered_environ(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the last run in a folder; the one given where no `greenroom dev` ever ran there."""
+    if not (folder / FILE).exists():
+        return dict(environ)
+    memory = load_memory(folder)
+    ports = Ports(**memory.ports)
+    fixed = {
+        "DATA_DIR": str(folder.resolve()),
+        "HOST": LOOPBACK,
+        "PORT": str(ports.api),
+        "SERVER_KEYS": memory.server_keys,
+        "SEALING_KEYS": memory.sealing_keys,
+    }
+    settings = {f"{PREFIX}{name}": value for name, value in fixed.items()}
+    return {f"{PREFIX}ROOM_HOSTS": "*", **environ, **settings, "TEMPORAL_ADDRESS": f"{LOOPBACK}:{ports.temporal}"}

@@ -2,11 +2,13 @@
 
 import asyncio
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import httpx
+from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.enums.v1 import TaskQueueType
 from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
@@ -74,18 +76,25 @@ async def look_at_parts(settings: Settings, environ: Mapping[str, str]) -> str:
 
 async def look_at_database(settings: Settings) -> str:
     """It answers, and has this version's tables."""
-    kind, _, file = settings.database_address.partition(":///")
-    if kind.startswith("sqlite") and not await asyncio.to_thread(Path(file).exists):
-        raise FaultError("there is none yet: run `greenroom migrate`")  # a look would make an empty one
-    engine = open_engine(settings.database_address)
-    try:
+    async with opened_database(settings) as engine:
         if not await is_current(engine):
             raise FaultError("its tables are not those of this version: run `greenroom migrate`")
+        return f"{engine.dialect.name} is up to date"
+
+
+@asynccontextmanager
+async def opened_database(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    """An engine for one look; a SQLite file that is not there is a fault, and is not made."""
+    kind, _, file = settings.database_address.partition(":///")
+    if kind.startswith("sqlite") and not await asyncio.to_thread(Path(file).exists):
+        raise FaultError("there is no database yet: run `greenroom migrate`")
+    engine = open_engine(settings.database_address)
+    try:
+        yield engine
     except Refused:
-        raise FaultError("it does not answer: check GREENROOM_DATABASE_URL and that it runs") from None
+        raise FaultError("the database does not answer: check GREENROOM_DATABASE_URL and that it runs") from None
     finally:
         await engine.dispose()
-    return f"{engine.dialect.name} is up to date"
 
 
 async def look_at_store(settings: Settings) -> str:
@@ -127,13 +136,8 @@ async def look_at_worker(environ: Mapping[str, str], queue: str, role: str) -> s
 
 async def look_at_avatar_servers(settings: Settings) -> str:
     """At least one renews, and has slots."""
-    engine = open_engine(settings.database_address)
-    try:
+    async with opened_database(settings) as engine:
         servers = [server for server in await AvatarServers(engine).listed() if server.live]
-    except Refused:
-        raise FaultError("the database does not answer, so nobody knows") from None
-    finally:
-        await engine.dispose()
     if not servers:
         raise FaultError("none is alive: start `greenroom worker avatar`")
     slots, taken = sum(one.slots for one in servers), sum(one.taken for one in servers)

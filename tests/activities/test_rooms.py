@@ -1,0 +1,367 @@
+"""Joining a room and staying in it: real leases, seals and pictures; the media process is played by the test."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from temporalio.activity import ActivityCancellationDetails
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+from temporalio.testing import ActivityEnvironment
+
+from activities import rooms
+from activities.rooms import RoomActivities, VideoSettings
+from adapters.object_cache import ObjectCache
+from adapters.object_store import ObjectStore
+from adapters.sealing import Sealer
+from contracts import steps
+from contracts.portraits import StoredObject, StoredPortrait
+from contracts.session_workflow import REPORT_ROOM, ROOM_TOKEN_FIELD, RoomAddress, RoomSeen
+from domain.failures import FailureCode, Refused
+from presence.processes.protocol import DIED, LEFT
+from presence.processes.seats import Seats
+from support.databases import Database
+from support.eventually import eventually
+from support.fake_seats import FakeProcess, FakeSeats
+
+TOKEN = "eyJ.the-customers-room-token"
+SEALER = Sealer({"s1": b"s" * 32})
+KEYPOINTS = ((1.0, 2.0), (3.0, 2.0), (2.0, 3.0), (1.0, 4.0), (3.0, 4.0))
+
+
+@dataclass(kw_only=True)
+class FakeClient:
+    """A Temporal client that records signals; `troubles` are what the next ones meet."""
+
+    signals: list[tuple[str, str, RoomSeen]] = field(default_factory=list)
+    troubles: list[Exception] = field(default_factory=list)
+
+    def get_workflow_handle(self, workflow_id: str) -> "FakeClient":
+        """A handle of the session's workflow."""
+        self.workflow_id = workflow_id
+        return self
+
+    async def signal(self, name: str, seen: RoomSeen) -> None:
+        """Take a signal, or fail."""
+        if self.troubles:
+            raise self.troubles.pop(0)
+        self.signals.append((self.workflow_id, name, seen))
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """An avatar server with one session that holds its lease."""
+
+    session_id: str
+    database: Database
+    store: ObjectStore
+    seats: FakeSeats
+    client: FakeClient
+    activities: RoomActivities
+    portrait: StoredPortrait
+
+    @property
+    def process(self) -> FakeProcess:
+        """The session's media process."""
+        return self.seats.processes[self.session_id, 1]
+
+    def join(self, **changes: Any) -> steps.JoinRoomInput:
+        """The order to join."""
+        sealed = SEALER.seal(TOKEN, session_id=self.session_id, field=ROOM_TOKEN_FIELD)
+        room = RoomAddress(platform="livekit", url="ws://room.example", sealed_token=sealed)
+        usual = {"session_id": self.session_id, "generation": 1, "room": room, "portrait": self.portrait}
+        return steps.JoinRoomInput(**{**usual, **changes})
+
+    def stay(self) -> steps.StayInRoomInput:
+        """The order to stay."""
+        return steps.StayInRoomInput(session_id=self.session_id, generation=1)
+
+
+@pytest.fixture
+async def scene(database: Database, tmp_path: Path) -> Scene:
+    """The session is leased; nobody has joined yet."""
+    await database.server()
+    (session_id,) = await database.admitted()
+    await database.leases.claim(session_id, 1)
+    store = ObjectStore(f"file://{tmp_path / 'objects'}")
+    stored = StoredObject(key="avatars/a/4x3.jpg", sha256=await store.put("avatars/a/4x3.jpg", b"jpeg"), size=4)
+    seats, client = FakeSeats(), FakeClient()
+    activities = RoomActivities(
+        client=cast("Client", client),
+        leases=database.leases,
+        sealer=SEALER,
+        pictures=ObjectCache(store, tmp_path / "cache"),
+        seats=cast("Seats", seats),
+        video=VideoSettings(fps=30, codec="H264", bitrate=1_000_000, frame_marker=True),
+    )
+    portrait = StoredPortrait(profile="4:3", object=stored, width=1280, height=960, keypoints=KEYPOINTS)
+    return Scene(
+        session_id=session_id,
+        database=database,
+        store=store,
+        seats=seats,
+        client=client,
+        activities=activities,
+        portrait=portrait,
+    )
+
+
+async def refusal(call: Any) -> ApplicationError:
+    """How a step is refused."""
+    with pytest.raises(ApplicationError) as caught:
+        await call
+    return caught.value
+
+
+@pytest.fixture(autouse=True)
+def faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports and heartbeats come without pauses."""
+    for name in ("BEAT_S", "REPORT_EVERY_S", "TELL_AGAIN_S"):
+        monkeypatch.setattr(rooms, name, 0.02)
+
+
+@asynccontextmanager
+async def staying(scene: Scene) -> AsyncIterator[tuple[ActivityEnvironment, "asyncio.Task[Any]"]]:
+    """A session that was joined, with the long step at work."""
+    await scene.activities.join_room(scene.join())
+    environment = ActivityEnvironment()
+    task = asyncio.create_task(environment.run(scene.activities.stay_in_room, scene.stay()))
+    await asyncio.sleep(0.05)
+    try:
+        yield environment, task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+# --- joining ---------------------------------------------------------------------------------------------------
+
+
+async def test_the_token_is_opened_only_for_the_media_process(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+    """The order carries it, with the portrait as a checked file; neither the answer nor the log does."""
+    with caplog.at_level(logging.DEBUG):
+        result = await scene.activities.join_room(scene.join())
+    (order,) = scene.seats.joins
+    assert order.token == TOKEN
+    assert (order.url, order.platform, order.generation) == ("ws://room.example", "livekit", 1)
+    assert (order.fps, order.codec, order.bitrate, order.frame_marker) == (30, "H264", 1_000_000, True)
+    assert (order.width, order.height, order.keypoints) == (1280, 960, KEYPOINTS)
+    assert await asyncio.to_thread(Path(order.portrait_path).read_bytes) == b"jpeg"
+    assert order.portrait_sha256 == scene.portrait.object.sha256
+    assert (result.participant_identity, result.width, result.publish_ms) == ("avatar", 1280, 120)
+    assert TOKEN not in f"{result} {order!r} {caplog.text}"
+
+
+@pytest.mark.parametrize("wrong", ["key", "session", "text"])
+async def test_a_token_that_cannot_be_opened_shows_nothing(
+    scene: Scene, wrong: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is a fault of ours, said without the token and without what was sealed; nobody joins."""
+    sealed = {
+        "key": Sealer({"s1": b"x" * 32}).seal(TOKEN, session_id=scene.session_id, field=ROOM_TOKEN_FIELD),
+        "session": SEALER.seal(TOKEN, session_id="sess_other", field=ROOM_TOKEN_FIELD),
+        "text": TOKEN,
+    }[wrong]
+    room = RoomAddress(platform="livekit", url="ws://room.example", sealed_token=sealed)
+    with caplog.at_level(logging.DEBUG):
+        error = await refusal(scene.activities.join_room(scene.join(room=room)))
+    assert error.type == FailureCode.INTERNAL_ERROR
+    assert error.__cause__ is None
+    assert scene.seats.joins == []
+    for secret in (TOKEN, sealed):
+        assert secret not in f"{error} {error.details} {caplog.text}"
+
+
+@pytest.mark.parametrize("how", ["ended", "overtaken", "never"])
+async def test_without_its_lease_nobody_joins(scene: Scene, how: str) -> None:
+    """Fencing: a join that comes late meets the row, not the room (design rule 8)."""
+    wanted = scene.join()
+    if how == "ended":
+        await scene.database.sessions.end(scene.session_id, "ended_by_request")
+    elif how == "overtaken":
+        await scene.database.leases.claim(scene.session_id, 2)
+    else:
+        wanted = scene.join(generation=3)
+    error = await refusal(scene.activities.join_room(wanted))
+    assert (error.type, error.non_retryable) == (FailureCode.LEASE_REVOKED, True)
+    assert scene.seats.joins == []
+
+
+async def test_what_the_room_says_is_the_answer(scene: Scene) -> None:
+    """A refused token is final, in the process's own words."""
+    scene.seats.refusal = Refused(FailureCode.ROOM_TOKEN_REFUSED, "The room refused the token")
+    error = await refusal(scene.activities.join_room(scene.join()))
+    assert (error.type, error.message) == (FailureCode.ROOM_TOKEN_REFUSED, "The room refused the token")
+    assert error.non_retryable
+
+
+async def test_a_portrait_that_is_gone_is_trouble_of_ours(scene: Scene) -> None:
+    """The room is not entered without a picture to show."""
+    await scene.store.delete_below("avatars")
+    error = await refusal(scene.activities.join_room(scene.join()))
+    assert error.type == FailureCode.TEMPORARILY_UNAVAILABLE
+    assert scene.seats.joins == []
+
+
+# --- staying ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("removed", "removed"),
+        ("room_deleted", "room_deleted"),
+        ("identity_taken", "identity_taken"),
+        ("room_unreachable", "room_unreachable"),
+        ("terminated", "server_lost"),
+        (DIED, "server_lost"),
+        (LEFT, "server_lost"),
+        ("something new", "server_lost"),
+    ],
+)
+async def test_the_rooms_reason_is_passed_on_and_a_death_is_a_lost_server(scene: Scene, said: str, reason: str) -> None:
+    """With the time served; a process that went without the room's doing is lost to its session."""
+    async with staying(scene) as (_, task):
+        scene.process.served_ms = 4200
+        scene.process.ends(said)
+        result = await asyncio.wait_for(task, 5)
+    assert (result.reason, result.served_ms) == (reason, 4200)
+
+
+async def test_a_requested_cancellation_dismisses_the_avatar(scene: Scene) -> None:
+    """The room is told why, and the answer says how long it was served."""
+    async with staying(scene) as (environment, task):
+        scene.process.served_ms = 900
+        environment.cancel(ActivityCancellationDetails(cancel_requested=True))
+        result = await asyncio.wait_for(task, 5)
+    assert (result.reason, result.served_ms) == ("left", 900)
+    assert scene.seats.dismissed == [(scene.session_id, 1, "session_ended")]
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        ActivityCancellationDetails(not_found=True),
+        ActivityCancellationDetails(timed_out=True),
+        ActivityCancellationDetails(worker_shutdown=True),
+        ActivityCancellationDetails(paused=True),
+        ActivityCancellationDetails(),
+    ],
+    ids=["not-found", "timed-out", "worker-shutdown", "paused", "no-reason"],
+)
+async def test_any_other_cancellation_leaves_the_avatar_where_it_is(
+    scene: Scene, details: ActivityCancellationDetails
+) -> None:
+    """After an outage of Temporal the workflow attaches again: the picture was never touched (design rule 10)."""
+    async with staying(scene) as (environment, task):
+        environment.cancel(details)
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 5)
+    assert scene.seats.dismissed == []
+    assert scene.process.state.ended is None
+    again = asyncio.create_task(ActivityEnvironment().run(scene.activities.stay_in_room, scene.stay()))
+    await asyncio.sleep(0.05)
+    scene.process.ends("room_deleted")
+    assert (await asyncio.wait_for(again, 5)).reason == "room_deleted"
+
+
+async def test_a_process_that_died_while_nobody_watched_is_found_dead(scene: Scene) -> None:
+    """Whoever attaches later still learns how it ended."""
+    await scene.activities.join_room(scene.join())
+    scene.process.ends("removed")
+    result = await ActivityEnvironment().run(scene.activities.stay_in_room, scene.stay())
+    assert result.reason == "removed"
+
+
+async def test_a_session_that_this_server_does_not_serve_is_lost(scene: Scene) -> None:
+    """A step that reaches a server without its seat is answered at once."""
+    error = await refusal(ActivityEnvironment().run(scene.activities.stay_in_room, scene.stay()))
+    assert (error.type, error.non_retryable) == (FailureCode.SERVER_LOST, True)
+
+
+async def test_a_server_that_stops_says_so_at_once(scene: Scene) -> None:
+    """Its avatars go with it: the workflow need not wait for a heartbeat that never comes."""
+    async with staying(scene) as (environment, task):
+        environment.worker_shutdown()
+        error = await refusal(asyncio.wait_for(task, 5))
+    assert (error.type, error.non_retryable) == (FailureCode.SERVER_LOST, True)
+    assert scene.seats.dismissed == []
+
+
+async def test_heartbeats_carry_the_time_served(scene: Scene) -> None:
+    """Operators read it, and cancellations come back with it."""
+    beats: list[int] = []
+    await scene.activities.join_room(scene.join())
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = beats.append
+    task = asyncio.create_task(environment.run(scene.activities.stay_in_room, scene.stay()))
+    await eventually(lambda: len(beats) > 1)
+    scene.process.served_ms = 7000
+    await eventually(lambda: beats[-1] == 7000)
+    scene.process.ends("removed")
+    await task
+
+
+# --- telling who is there --------------------------------------------------------------------------------------
+
+
+async def test_who_is_in_the_room_is_told_on_each_attachment_and_change(scene: Scene) -> None:
+    """To the session's own workflow, with generation and sequence; changes in between are merged."""
+    await scene.activities.join_room(scene.join())
+    scene.process.sees(0, agents=1)
+    async with staying_again(scene):
+        await eventually(lambda: len(scene.client.signals) == 1)
+        for people in (1, 2, 3):
+            scene.process.sees(people, agents=1)
+        await eventually(lambda: scene.client.signals[-1][2].people == 3)
+    async with staying_again(scene):
+        before = len(scene.client.signals)
+        await eventually(lambda: len(scene.client.signals) == before + 1)
+    assert {(workflow, name) for workflow, name, _ in scene.client.signals} == {(scene.session_id, REPORT_ROOM)}
+    last = scene.client.signals[-1][2]
+    assert (last.generation, last.sequence, last.people, last.agents) == (1, 4, 3, 1)
+
+
+async def test_what_temporal_did_not_take_is_told_again_as_it_is_then(scene: Scene) -> None:
+    """While Temporal is away nothing is queued up: the present state is what counts afterwards."""
+    await scene.activities.join_room(scene.join())
+    scene.client.troubles = [RPCError("away", RPCStatusCode.UNAVAILABLE, b"")] * 3
+    scene.process.sees(1)
+    async with staying_again(scene):
+        await eventually(lambda: len(scene.client.troubles) < 3)
+        scene.process.sees(0)
+        await eventually(lambda: bool(scene.client.signals))
+        await asyncio.sleep(0.1)
+    assert [seen.people for _, _, seen in scene.client.signals] == [0]
+
+
+async def test_a_busy_room_does_not_fill_the_history(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many come and go within the pause, there is one signal for it."""
+    monkeypatch.setattr(rooms, "REPORT_EVERY_S", 0.3)
+    await scene.activities.join_room(scene.join())
+    scene.process.sees(0)
+    async with staying_again(scene):
+        await eventually(lambda: len(scene.client.signals) == 1)
+        for people in range(50):
+            scene.process.sees(people)
+            await asyncio.sleep(0)
+        await eventually(lambda: len(scene.client.signals) == 2)
+        await asyncio.sleep(0.4)
+    assert [seen.people for _, _, seen in scene.client.signals] == [0, 49]
+
+
+@asynccontextmanager
+async def staying_again(scene: Scene) -> AsyncIterator[None]:
+    """The long step, attached to a session that was joined before, and detached afterwards."""
+    task = asyncio.create_task(ActivityEnvironment().run(scene.activities.stay_in_room, scene.stay()))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -55,14 +55,14 @@ async def create(client: Client, wanted: CreateSessionInput) -> tuple[SessionSta
 
 
 def start_operation(
-    wanted: CreateSessionInput,
+    wanted: CreateSessionInput, *, task_queue: str = queues.SESSIONS
 ) -> WithStartWorkflowOperation[CreateSessionWorkflow, SessionOutcome]:
     """The start half of an update-with-start."""
     return WithStartWorkflowOperation(
         CreateSessionWorkflow.run,
         wanted,
         id=workflow_id(wanted.session_id),
-        task_queue=queues.SESSIONS,
+        task_queue=task_queue,
         id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
     )

@@ -190,12 +190,12 @@ class CreateSessionWorkflow:
 
     async def _wait_for_change(self, life: Life, presence: PresenceWatch) -> None:
         """One timer: the next thing that would end the session if nothing happened."""
-        due, seen = life.next_due(self._occupancy), self._occupancy
+        due = life.next_due(self._occupancy)
         try:
             await workflow.wait_condition(
-                lambda: self._end_wanted is not None or presence.over or self._occupancy != seen,
+                lambda: self._end_wanted is not None or presence.over or life.next_due(self._occupancy) != due,
                 timeout=max(due.at - workflow.now(), timedelta(0)),
-                timeout_summary=f"{due.reason} at {due.at:%H:%M:%S} UTC",
+                timeout_summary=f"{due.reason} at {due.at:%F %T} UTC",
             )
         except TimeoutError:
             self._end_wanted = due.reason

@@ -253,7 +253,7 @@ async def test_an_end_during_the_create_stops_it(temporal: Client, session_id: s
         )
     )
     await asyncio.wait_for(asked.wait(), 10)
-    running = await start.workflow_handle()
+    running = temporal.get_workflow_handle_for(CreateSessionWorkflow.run, session_id)
     update = await running.start_update(
         CreateSessionWorkflow.end, EndSession(), wait_for_stage=WorkflowUpdateStage.ACCEPTED
     )

@@ -2,11 +2,13 @@
 
 import base64
 import binascii
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from adapters.object_store import ObjectStore
 from contracts.portraits import StoredObject
 from contracts.session_workflow import NewPicture
-from domain.failures import FailureCode, Refused
+from domain.failures import FailureCode, Refused, Unavailable
 from domain.ids import is_avatar_id
 
 MAX_IMAGE_BYTES = 10 * 2**20
@@ -62,6 +64,18 @@ async def stage(store: ObjectStore, owner: str, data: bytes) -> NewPicture:
     key = f"{prefix}/source"
     sha256 = await store.put(key, data)
     return NewPicture(source=StoredObject(key=key, sha256=sha256, size=len(data)), staging_prefix=prefix)
+
+
+@asynccontextmanager
+async def discarded_if_unavailable(store: ObjectStore, picture: NewPicture | None) -> AsyncIterator[None]:
+    """Delete what was staged if Temporal does not take the request: then no workflow will do it."""
+    try:
+        yield
+    except Unavailable:
+        if picture is not None:
+            with suppress(Unavailable):  # the sweeper finds it
+                await store.delete_below(picture.staging_prefix)
+        raise
 
 
 def _too_large() -> Refused:

@@ -10,7 +10,7 @@ from litestar.openapi import ResponseSpec
 from ulid import ULID
 
 from api.auth import SECURED, AccountId
-from api.pictures import stage
+from api.pictures import discarded_if_unavailable, stage
 from api.routes.sessions import AWAY, UNAUTHORIZED
 from api.services import Services
 from api.upload_requests import UploadOperation, uploaded_picture
@@ -40,9 +40,9 @@ async def upload_face(
     avatar_id = ids.avatar_id(str(ULID()))
     picture = await stage(services.store, avatar_id, data)
     within = timedelta(seconds=services.settings.create_with_picture_within_s)
-    avatar = await services.uploads.upload(
-        UploadFaceInput(account_id=account_id, avatar_id=avatar_id, picture=picture, finish_within=within)
-    )
+    command = UploadFaceInput(account_id=account_id, avatar_id=avatar_id, picture=picture, finish_within=within)
+    async with discarded_if_unavailable(services.store, picture):
+        avatar = await services.uploads.upload(command)
     address = services.views.address
     return FaceUploaded(
         avatar_id=avatar.avatar_id,

@@ -8,6 +8,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, PathParameter
 
 from api.auth import SECURED, AccountId
+from api.pictures import discarded_if_unavailable
 from api.services import Services
 from api.session_requests import session_command
 from api.views import session_view, usage_view
@@ -47,7 +48,8 @@ async def create_session(
 ) -> SessionCreated:
     """Create a session and put its avatar into the room; answers when the avatar's video is published."""
     command = await session_command(services, account_id, data)
-    started = await services.gateway.create(command)
+    async with discarded_if_unavailable(services.store, command.picture):
+        started = await services.gateway.create(command)
     session = Session(
         session_id=command.session_id,
         account_id=account_id,

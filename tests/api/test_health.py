@@ -10,7 +10,7 @@ from api.app import create_app
 from api.auth import key_hash
 from database.accounts import Accounts
 from database.migrations import migrate
-from support.api_system import KEY, ROOM, ApiSystem, serving, settings_in
+from support.api_system import KEY, PICTURE, ROOM, ApiSystem, serving, settings_in
 from support.databases import an_avatar
 
 NOBODY = "127.0.0.1:9"
@@ -31,7 +31,7 @@ async def test_ready_when_every_part_is_there(api_system: ApiSystem) -> None:
 
 
 async def test_without_temporal_creates_are_503_within_five_seconds(tmp_path: Path) -> None:
-    """The API starts without Temporal, answers reads, names the part that is away, and refuses creates in time."""
+    """The API starts without Temporal, names the part that is away, refuses creates in time, and keeps no picture."""
     settings = settings_in(tmp_path)
     await migrate(settings.database_address)
     app = create_app(settings, {"TEMPORAL_ADDRESS": NOBODY})
@@ -48,6 +48,9 @@ async def test_without_temporal_creates_are_503_within_five_seconds(tmp_path: Pa
         assert response.status_code == 503
         assert response.json()["error"]["code"] == "TEMPORARILY_UNAVAILABLE"
         assert "Retry-After" in response.headers
+        upload = {"json": {"image_base64": PICTURE}, "headers": {"x-api-key": KEY}}
+        assert (await http.post("/v1/avatars/upload-face", **upload)).status_code == 503
+        assert not [path for path in (tmp_path / "objects" / "staging").rglob("*") if path.is_file()]
         ready = await http.get("/readyz")
         assert ready.status_code == 503
         assert ready.json()["parts"]["temporal"] != "ok"

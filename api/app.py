@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
 
 from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import ScalarRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from temporalio.client import Client
 
 from adapters.object_store import ObjectStore
@@ -45,17 +46,29 @@ OPENAPI = OpenAPIConfig(
     version="1",
     description="A self-hosted, durable backend for real-time talking avatars.",
     components=SECURITY_COMPONENTS,
-    render_plugins=[ScalarRenderPlugin()],
+    render_plugins=[JsonRenderPlugin(), YamlRenderPlugin()],
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """The secrets that the API holds, by key id, newest first."""
+
+    server: Mapping[str, bytes]
+    sealing: Mapping[str, bytes]
+
+
 def create_app(settings: Settings, environ: Mapping[str, str]) -> Litestar:
-    """The application. It starts while Temporal is down, and answers 503 until it is back."""
+    """The application; SettingsError without its keys. It starts while Temporal is down, and answers 503 meanwhile."""
+    keys = Keys(
+        server=parse_keys(settings.server_keys, "GREENROOM_SERVER_KEYS"),
+        sealing=parse_keys(settings.sealing_keys, "GREENROOM_SEALING_KEYS"),
+    )
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await _open(app.state, settings, environ, stack)
+            await _open(app.state, settings, keys, environ, stack)
             yield
 
     return Litestar(
@@ -84,7 +97,9 @@ async def _readiness(state: State) -> Readiness:
     return readiness
 
 
-async def _open(state: State, settings: Settings, environ: Mapping[str, str], stack: AsyncExitStack) -> None:
+async def _open(
+    state: State, settings: Settings, keys: Keys, environ: Mapping[str, str], stack: AsyncExitStack
+) -> None:
     """Open what the handlers need, and see to it that it is closed."""
     engine = open_engine(settings.database_address)
     stack.push_async_callback(engine.dispose)
@@ -92,7 +107,7 @@ async def _open(state: State, settings: Settings, environ: Mapping[str, str], st
     canceller = Canceller(client)
     stack.push_async_callback(canceller.aclose)
     store = ObjectStore(settings.storage_address)
-    signer = Signer(parse_keys(settings.server_keys, "GREENROOM_SERVER_KEYS"))
+    signer = Signer(keys.server)
     state.accounts = Accounts(engine)
     state.services = Services(
         settings=settings,
@@ -101,7 +116,7 @@ async def _open(state: State, settings: Settings, environ: Mapping[str, str], st
         sessions=Sessions(engine),
         store=store,
         signer=signer,
-        sealer=Sealer(parse_keys(settings.sealing_keys, "GREENROOM_SEALING_KEYS")),
+        sealer=Sealer(keys.sealing),
         gateway=SessionsGateway(client, canceller, settings.temporal_wait_s),
         uploads=UploadsGateway(client, canceller, settings.temporal_wait_s),
         views=AvatarViews(signer, settings.public_address),

@@ -21,7 +21,7 @@ SECURED = [{"apiKey": list[str]()}]
 
 
 def key_hash(key: str) -> str:
-    """What is stored of a key: its SHA-256. Keys are 32 random characters, so a slow hash would gain nothing."""
+    """What is stored of a key: its SHA-256. Keys are 32 random bytes, so a slow hash would gain nothing."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 

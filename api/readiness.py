@@ -35,7 +35,8 @@ class Readiness:
             return str(error)
         except TimeoutError:
             return "no answer"
-        except Exception:
-            log.warning("readiness: %s is away", name, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - whatever a part raises, the answer is that it is away
+            # Without a trace: this is asked every few seconds for as long as the part is away.
+            log.warning("readiness: %s is away (%s: %s)", name, type(error).__name__, error)
             return "away"
         return OK

@@ -15,6 +15,7 @@ from livekit import api
 from rich.console import Console
 from rich.table import Table
 
+from cli.console import print_whole
 from cli.customer import Customer, RefusedByApiError, astronaut
 from cli.dev import run_until_stopped, show_system, system_options
 from cli.setup_command import find_parts_aloud
@@ -183,14 +184,6 @@ def steps_table(steps: list[StepTime]) -> Table:
         worker = step.queue.split("-")[0] if step.queue else "workflow's own"
         table.add_row(step.name, worker, f"{step.done_ms} ms", took, f"[cyan]{bar}[/]")
     return table
-
-
-def print_whole(table: Table) -> None:
-    """Print a table; without a terminal nothing is cut off, since a link in two halves cannot be followed."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = 240
-    console.print(table)
 
 
 def what_next(system: RunningSystem, report: Report) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
+from cli.console import print_whole
 from cli.local_account import prepare_local_account
 from cli.setup_command import find_parts_aloud
 from runtime.external.found import MissingPartError
@@ -60,9 +60,7 @@ def show_system(system: RunningSystem) -> None:
     table.add_column(overflow="fold")
     for name, value in addresses(system).items():
         table.add_row(name, value)
-    console = Console()
-    # Without a terminal nothing is folded: a key in two halves cannot be copied.
-    console.print(table, width=None if console.is_terminal else 200)
+    print_whole(table)
     sys.stdout.flush()
 
 
@@ -70,7 +68,7 @@ def addresses(system: RunningSystem) -> dict[str, str]:
     """What a newcomer needs, by name."""
     return {
         "API": system.api_url,
-        "API documents": f"{system.api_url}/schema",
+        "API documents": f"{system.api_url}/schema/openapi.json",
         "x-api-key": system.api_key,
         "Temporal UI": system.temporal_ui_url,
         "Temporal": system.temporal_address,

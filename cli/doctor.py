@@ -58,8 +58,9 @@ async def examined(part: str, look: Look) -> Finding:
 
 def show(findings: list[Finding]) -> None:
     """Print a table of the findings."""
-    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
+
+    from cli.console import print_whole  # noqa: PLC0415
 
     table = Table(show_header=False, box=None)
     table.add_column()
@@ -67,7 +68,7 @@ def show(findings: list[Finding]) -> None:
     table.add_column(overflow="fold")
     for finding in findings:
         table.add_row("[green]✓[/]" if finding.ok else "[red]✗[/]", finding.part, finding.text)
-    Console().print(table)
+    print_whole(table)
 
 
 @click.command("doctor")

@@ -52,15 +52,16 @@ def _detector(cache: Path, environ: Mapping[str, str], tell: Tell) -> FoundPart:
 
 def show_parts(parts: list[FoundPart]) -> None:
     """Print a table of the parts."""
-    from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
+
+    from cli.console import print_whole  # noqa: PLC0415
 
     table = Table(title="Parts", title_justify="left")
     for heading in ("part", "version", "from", "path"):
         table.add_column(heading, overflow="fold")
     for part in parts:
         table.add_row(part.name, part.version, part.source, _shortened(part.path))
-    Console().print(table)
+    print_whole(table)
 
 
 def _shortened(path: Path) -> str:

@@ -1,14 +1,6 @@
 """Leases: who holds a slot of an avatar server, under which generation."""
 
 from dataclasses import dataclass
-from enum import StrEnum
-
-
-class LeaseState(StrEnum):
-    """A lease is held until it is revoked; its slot is freed once the server says that the process is gone."""
-
-    HELD = "held"
-    REVOKED = "revoked"
 
 
 @dataclass(frozen=True, kw_only=True)

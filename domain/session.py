@@ -81,6 +81,16 @@ class RoomOccupancy:
             return RoomOccupancy(someone_was_there=True, empty_since=None)
         return RoomOccupancy(someone_was_there=self.someone_was_there, empty_since=self.empty_since or at)
 
+    def explain(self, reason: str) -> str:
+        """Why a session ends whose room gave `reason`.
+
+        LiveKit deletes a room some seconds after its last person left, agents or not; that is the leaving, not a
+        deletion by somebody.
+        """
+        if reason == EndReason.ROOM_DELETED and self.someone_was_there and self.empty_since is not None:
+            return EndReason.PARTICIPANTS_LEFT
+        return reason
+
 
 @dataclass(frozen=True, kw_only=True)
 class Due:

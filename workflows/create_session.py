@@ -182,7 +182,7 @@ class CreateSessionWorkflow:
         try:
             while self._end_wanted is None:
                 if presence.over and (reason := await presence.why_over(lambda: self._end_wanted is not None)):
-                    return reason
+                    return self._occupancy.explain(reason)
                 await self._wait_for_change(life, presence)
         except asyncio.CancelledError:
             return EndReason.TERMINATED

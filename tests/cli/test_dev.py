@@ -70,7 +70,7 @@ def test_dev_prints_where_everything_is_and_stops_on_ctrl_c(tmp_path: Path, devs
     table = dev.wait_ready()
     key = load_memory(tmp_path).api_key
     assert key in table
-    for name in ("API", "/schema", "Temporal UI", "LiveKit"):
+    for name in ("API", "/schema/openapi.json", "Temporal UI", "LiveKit"):
         assert name in table
     stored = sqlite3.connect(tmp_path / "greenroom.db")
     rows = stored.execute("SELECT account_id FROM api_keys WHERE key_hash = ?", (_sha256(key),)).fetchall()

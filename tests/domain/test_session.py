@@ -99,3 +99,13 @@ def test_the_duration_is_whole_seconds_since_the_start(times: dict[str, datetime
     found = replace(SESSION, started_at=times.get("started_at"), ended_at=times.get("ended_at")).duration_seconds(now)
     assert found == seconds
     assert type(found) is int
+
+
+def test_a_room_that_is_deleted_after_everybody_left_ends_as_their_leaving() -> None:
+    """LiveKit deletes rooms that people have left; a deletion under somebody's eyes stays a deletion."""
+    there = RoomOccupancy().seen(1, START)
+    gone = there.seen(0, START)
+    assert gone.explain(EndReason.ROOM_DELETED) == EndReason.PARTICIPANTS_LEFT
+    assert there.explain(EndReason.ROOM_DELETED) == EndReason.ROOM_DELETED
+    assert RoomOccupancy().seen(0, START).explain(EndReason.ROOM_DELETED) == EndReason.ROOM_DELETED
+    assert gone.explain(EndReason.REMOVED) == EndReason.REMOVED

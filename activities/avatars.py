@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from activities.beats import beating
 from activities.failures import translated
 from activities.portraits import avatar_ref, to_domain
 from adapters.object_store import ObjectStore
@@ -29,11 +30,12 @@ class AvatarActivities:
         """Copy the staged pictures to the avatar's own place, checked on the way."""
         stored = []
         with translated():
-            for portrait in value.portraits:
-                data = await self._store.get(portrait.object.key, portrait.object.sha256)
-                key = portrait_key(value.avatar_id, portrait.profile)
-                sha256 = await self._store.put(key, data)
-                stored.append(_at(portrait, StoredObject(key=key, sha256=sha256, size=len(data))))
+            async with beating():
+                for portrait in value.portraits:
+                    data = await self._store.get(portrait.object.key, portrait.object.sha256)
+                    key = portrait_key(value.avatar_id, portrait.profile)
+                    sha256 = await self._store.put(key, data)
+                    stored.append(_at(portrait, StoredObject(key=key, sha256=sha256, size=len(data))))
         return steps.StoreAvatarResult(portraits=tuple(stored))
 
     @steps.register_avatar.implementation
@@ -55,16 +57,18 @@ class AvatarActivities:
     async def forget_avatar(self, value: steps.ForgetAvatarInput) -> steps.Done:
         """Delete the avatar's row and pictures, unless a session refers to it."""
         with translated():
-            await self._avatars.forget(value.avatar_id)
-            if await self._avatars.get(value.avatar_id) is None:
-                await self._store.delete_below(avatar_prefix(value.avatar_id))
+            async with beating():
+                await self._avatars.forget(value.avatar_id)
+                if await self._avatars.get(value.avatar_id) is None:
+                    await self._store.delete_below(avatar_prefix(value.avatar_id))
         return steps.Done()
 
     @steps.discard_staged.implementation
     async def discard_staged(self, value: steps.DiscardStagedInput) -> steps.Done:
         """Delete what a create or upload staged."""
         with translated():
-            await self._store.delete_below(value.staging_prefix)
+            async with beating():
+                await self._store.delete_below(value.staging_prefix)
         return steps.Done()
 
 

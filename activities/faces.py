@@ -2,6 +2,7 @@
 
 import asyncio
 
+from activities.beats import beating
 from activities.failures import translated
 from adapters.face_alignment import AlignedPicture, MadePortraits, PortraitMaker
 from adapters.image_pixels import load_rgb
@@ -21,10 +22,11 @@ class FaceActivities:
     async def align_face(self, value: steps.AlignFaceInput) -> steps.AlignFaceResult:
         """Find, judge and align the face; refused with the verdict's code and what was measured."""
         with translated():
-            data = await self._store.get(value.picture.key, value.picture.sha256)
-            longer = max(value.source_width, value.source_height)
-            made = await asyncio.to_thread(self._make, data, longer)
-            portraits = [await self._stage(picture, value.staging_prefix) for picture in made.pictures.values()]
+            async with beating():
+                data = await self._store.get(value.picture.key, value.picture.sha256)
+                longer = max(value.source_width, value.source_height)
+                made = await asyncio.to_thread(self._make, data, longer)
+                portraits = [await self._stage(picture, value.staging_prefix) for picture in made.pictures.values()]
         return steps.AlignFaceResult(primary=made.primary, portraits=tuple(portraits), measures=_measures(made))
 
     def _make(self, data: bytes, source_side: int) -> MadePortraits:

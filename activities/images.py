@@ -1,5 +1,6 @@
 """Decoding: the staged bytes become an upright RGB picture, in a process that no picture can stall."""
 
+from activities.beats import beating
 from activities.failures import translated
 from adapters.image_decoding import ImageDecoder
 from adapters.object_store import ObjectStore
@@ -18,10 +19,11 @@ class ImageActivities:
     async def decode_image(self, value: steps.DecodeImageInput) -> steps.DecodeImageResult:
         """Decode a picture, or refuse it by its type, its size or its damage."""
         with translated():
-            data = await self._store.get(value.source.key, value.source.sha256)
-            decoded = await self._decoder.decode(data)
-            key = f"{value.staging_prefix}/decoded.jpg"
-            sha256 = await self._store.put(key, decoded.jpeg)
+            async with beating():
+                data = await self._store.get(value.source.key, value.source.sha256)
+                decoded = await self._decoder.decode(data)
+                key = f"{value.staging_prefix}/decoded.jpg"
+                sha256 = await self._store.put(key, decoded.jpeg)
         return steps.DecodeImageResult(
             picture=StoredObject(key=key, sha256=sha256, size=len(decoded.jpeg)),
             width=decoded.width,

@@ -17,6 +17,9 @@ with workflow.unsafe.imports_passed_through():
 In = TypeVar("In")
 Out = TypeVar("Out")
 
+BEAT_WITHIN = timedelta(seconds=5)
+"""A picture's or a store's step that says nothing for so long has lost its worker, and is given to another."""
+
 LEASED = "leased"
 """Stands in the table for the queue of the server that the session leased; the caller names it."""
 
@@ -40,14 +43,18 @@ def _local(**changes: Any) -> StepOptions:
     return StepOptions(**{"queue": None, "timeout": timedelta(seconds=5), **changes})
 
 
+def _remote(queue: str, **changes: Any) -> StepOptions:
+    return StepOptions(**{"queue": queue, "heartbeat": BEAT_WITHIN, **changes})
+
+
 OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     # Pictures: heavy, so away from the workflows' worker.
-    steps.decode_image: StepOptions(queue=queues.FACES, timeout=timedelta(seconds=15)),
-    steps.align_face: StepOptions(queue=queues.FACES, timeout=timedelta(seconds=20)),
+    steps.decode_image: _remote(queues.FACES, timeout=timedelta(seconds=15)),
+    steps.align_face: _remote(queues.FACES, timeout=timedelta(seconds=20)),
     # The object store: slow enough to be remote, repeatable enough to be tried often.
-    steps.store_avatar: StepOptions(queue=queues.SESSIONS, timeout=timedelta(seconds=20), attempts=5),
-    steps.discard_staged: StepOptions(queue=queues.SESSIONS, timeout=timedelta(seconds=20), attempts=6),
-    steps.forget_avatar: StepOptions(queue=queues.SESSIONS, timeout=timedelta(seconds=20), attempts=10),
+    steps.store_avatar: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=5),
+    steps.discard_staged: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=6),
+    steps.forget_avatar: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=10),
     # The database: short, so local; each is one transaction that can be repeated.
     steps.register_avatar: _local(),
     steps.resolve_avatar: _local(),

@@ -123,7 +123,8 @@ class MediaProcess:
         if isinstance(outcome, JoinFailed):
             raise Refused(_code(outcome.code), outcome.message)
         if outcome is None:
-            raise Refused(FailureCode.INTERNAL_ERROR, "the media process ended while it joined")
+            # Nothing that the client sent: to the session its server is lost, and another create may well work.
+            raise Refused(FailureCode.SERVER_LOST, "the media process ended while it joined")
         return outcome
 
     async def leave(self, reason: str = "", *, within_s: float = LEAVE_WITHIN_S) -> Ended:

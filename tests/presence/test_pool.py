@@ -177,14 +177,14 @@ async def test_a_killed_media_process_is_noticed_at_once(
 async def test_a_process_that_dies_while_it_joins_is_a_failure(
     livekit_server: LiveKitServer, media_pool: MediaPool, make_join: Callable[..., Join]
 ) -> None:
-    """The join fails at once, with the code that is worth another attempt."""
+    """The join fails at once, as a lost server does: the client may try again."""
     process = await media_pool.take()
     joining = asyncio.create_task(process.join(make_join(livekit_server)))
     await asyncio.sleep(0)
     process.kill()
     with pytest.raises(Refused) as caught:
         await asyncio.wait_for(joining, 3)
-    assert caught.value.code == FailureCode.INTERNAL_ERROR
+    assert caught.value.code == FailureCode.SERVER_LOST
 
 
 async def test_a_cancelled_join_leaves_nobody_in_the_room(

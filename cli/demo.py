@@ -21,6 +21,7 @@ from cli.dev import run_until_stopped, show_system, system_options
 from cli.setup_command import find_parts_aloud
 from cli.step_times import StepTime, step_times
 from cli.viewer import AVATAR_IDENTITY, Viewer, room_token, save_png
+from contracts.upload_workflow import upload_workflow_id
 from runtime.system.running import RunningSystem, running_system
 from runtime.temporal_client import connect
 
@@ -47,6 +48,7 @@ class Report:
     frames_received: int = 0
     workflow_id: str = ""
     frame_png: str = ""
+    avatar_id: str = ""
     upload_ms: int = 0
     workflow_url: str = ""
 
@@ -87,6 +89,7 @@ async def play(system: RunningSystem, report: Report, progress: Progress, *, onc
             session = (await customer.create_session(avatar["avatar_id"], address))["session"]
             report.create_ms = _ms_since(began)
         report.session_id = report.workflow_id = session["session_id"]
+        report.avatar_id = avatar["avatar_id"]
         report.status = session["status"]
         try:
             await watch(system, report, progress, began=began, token=room_token(key, secret, room, "viewer"), once=once)
@@ -148,7 +151,10 @@ async def show(system: RunningSystem, report: Report) -> None:
     run_id = (await client.get_workflow_handle(report.workflow_id).describe()).run_id
     report.workflow_url = f"{system.temporal_ui_url}/namespaces/default/workflows/{report.workflow_id}/{run_id}/history"
     print_whole(session_table(report))
-    print_whole(steps_table(await step_times(client, report.workflow_id)))
+    upload = await step_times(client, upload_workflow_id(report.avatar_id))
+    print_whole(steps_table("The steps of the upload's workflow, from its history", upload))
+    session = await step_times(client, report.workflow_id)
+    print_whole(steps_table("The steps of the session's workflow, so far", session))
 
 
 def session_table(report: Report) -> Table:
@@ -171,11 +177,11 @@ def session_table(report: Report) -> Table:
     return table
 
 
-def steps_table(steps: list[StepTime]) -> Table:
-    """The workflow's steps with their times."""
-    table = Table(title="The workflow's steps, from its history", title_justify="left")
-    for title in ("step", "worker", "done at", "took"):
-        table.add_column(title, justify="left" if title in ("step", "worker") else "right", no_wrap=True)
+def steps_table(title: str, steps: list[StepTime]) -> Table:
+    """A workflow's steps with their times."""
+    table = Table(title=title, title_justify="left")
+    for name in ("step", "worker", "done at", "took"):
+        table.add_column(name, justify="left" if name in ("step", "worker") else "right", no_wrap=True)
     longest = max((step.took_ms or 0 for step in steps), default=0) or 1
     table.add_column("")
     for step in steps:

@@ -52,7 +52,7 @@ def worker_command(role: str) -> None:
     """
     from worker.__main__ import main  # noqa: PLC0415
 
-    sys.exit(main(role))
+    main(role)
 
 
 @click.command("migrate")

@@ -1,4 +1,4 @@
-"""A sign of life from steps that take a while, so that the death of their worker is noticed soon; it carries no news."""
+"""A sign of life from steps that take a while, so that a dead worker is noticed soon; it carries no news."""
 
 import asyncio
 from collections.abc import AsyncIterator

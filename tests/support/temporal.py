@@ -27,11 +27,14 @@ FASTER = (
 APART = "apart"
 """A namespace of its own, for tests whose workers are real where those of `temporal` are stand-ins."""
 
+DESERTED = "deserted"
+"""A namespace without workers, until a test brings its own."""
+
 
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[Client]:
     """A client of a fresh dev server on free loopback ports."""
-    extra = ["--namespace", APART]
+    extra = ["--namespace", APART, "--namespace", DESERTED]
     extra += [argument for value in FASTER for argument in ("--dynamic-config-value", value)]
     environment = await WorkflowEnvironment.start_local(
         data_converter=data_converter,
@@ -47,8 +50,19 @@ async def temporal() -> AsyncIterator[Client]:
 @pytest.fixture(scope="session")
 async def temporal_apart(temporal: Client) -> Client:
     """A client of the same server in another namespace: nobody else's workers poll there."""
-    address = temporal.service_client.config.target_host
-    return await Client.connect(address, namespace=APART, data_converter=data_converter)
+    return await elsewhere(temporal, APART)
+
+
+@pytest.fixture
+async def temporal_deserted(temporal: Client) -> Client:
+    """A client of the same server in a namespace in which nobody works."""
+    return await elsewhere(temporal, DESERTED)
+
+
+async def elsewhere(client: Client, namespace: str) -> Client:
+    """A client of the same server in another namespace."""
+    address = client.service_client.config.target_host
+    return await Client.connect(address, namespace=namespace, data_converter=data_converter)
 
 
 @pytest.fixture

@@ -236,6 +236,23 @@ async def test_a_create_whose_time_is_up_goes_no_further(temporal: Client, sessi
     assert script.names[-1] == "record_ended"
 
 
+@pytest.mark.parametrize("late", [*PICTURE, *START])
+async def test_a_deadline_that_passes_in_a_step_is_undone(
+    temporal: Client, session_id: str, script: Script, late: str
+) -> None:
+    """Whatever step outlasts the create's time, no step of the create follows it and everything is undone."""
+
+    async def slow(_: object) -> steps.Done:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    script.handlers[late] = slow
+    cause = await refusal(temporal, session_id, with_picture=True, create_within=timedelta(seconds=1))
+    assert cause.type == FailureCode.CREATE_TIMED_OUT
+    assert script.names[-3:] == ["record_ended", "forget_avatar", "discard_staged"]
+    assert script.names[-4] == late
+
+
 async def test_an_end_during_the_create_stops_it(temporal: Client, session_id: str, script: Script) -> None:
     """A session that is ended while it is being created never starts."""
     asked, told = asyncio.Event(), asyncio.Event()

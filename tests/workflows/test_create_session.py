@@ -188,6 +188,36 @@ async def test_the_first_end_wins(temporal: Client, session_id: str, script: Scr
     assert script.names.count("record_ended") == 1
 
 
+async def test_an_end_that_races_the_expiry_is_one_end(temporal: Client, session_id: str, script: Script) -> None:
+    """Whichever comes first is recorded, once, and both sides are told the same."""
+    script.plan_seconds = script.enforced_seconds = 0.5
+    _, running = await create(temporal, command(session_id))
+    await asyncio.sleep(0.45)
+    ended = await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    assert ended.reason in (EndReason.EXPIRED, EndReason.ENDED_BY_REQUEST)
+    assert (await outcome_of(running)).reason == ended.reason
+    assert script.names.count("record_ended") == 1
+
+
+async def test_an_end_against_a_lost_server_is_answered_at_once(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """The end does not wait for the avatar server to say anything: it is recorded, and the workflow closes later."""
+
+    async def silent(_: steps.StayInRoomInput) -> steps.StayInRoomResult:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    script.handlers["stay_in_room"] = silent
+    script.server_alive = False
+    _, running = await create(temporal, command(session_id))
+    await eventually(lambda: "stay_in_room" in script.names)
+    async with asyncio.timeout(2):
+        ended = await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    assert ended.reason == EndReason.ENDED_BY_REQUEST
+    assert (await outcome_of(running)).reason == EndReason.ENDED_BY_REQUEST
+
+
 async def test_a_create_that_is_cancelled_is_undone(temporal: Client, session_id: str, script: Script) -> None:
     """A cancellation in the middle of the join records the end and forgets the avatar before the workflow closes."""
     joining = asyncio.Event()

@@ -1,14 +1,18 @@
 """`python -m worker ROLE`: serve a role until SIGTERM or SIGINT."""
 
 import asyncio
+import logging
 import os
 import signal
 import sys
+from typing import NoReturn
 
 from runtime.log import configure_logging
 from runtime.settings import SettingsError, load_settings
 from worker.assembly import run_role
 from worker.registry import ROLES
+
+log = logging.getLogger(__name__)
 
 READY = "ready"
 """The line on standard output by which a supervisor sees that the role serves."""
@@ -25,17 +29,29 @@ async def serve(role: str) -> None:
     await run_role(role, settings, os.environ, stop, lambda: print(READY, flush=True))  # noqa: T201 - for the supervisor
 
 
-def main(role: str) -> int:
-    """The exit code: 0 after a stop, 2 for a wrong setting."""
+def main(role: str) -> NoReturn:
+    """Serve, and exit: 0 after a stop, 1 after a failure, 2 for a wrong setting.
+
+    By then everything is closed. The interpreter's own tear-down is left out: Temporal's native threads are still
+    there, and abort the process when they meet it (one stop in five after a workflow ran).
+    """
+    code = 1
     try:
         asyncio.run(serve(role))
+        code = 0
     except SettingsError as error:
         print(f"greenroom: {error}", file=sys.stderr)  # noqa: T201 - a command line says what is wrong
-        return 2
-    return 0
+        code = 2
+    except BaseException:
+        log.exception("the role %s failed", role)
+    finally:
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1] not in ROLES:  # noqa: PLR2004
         sys.exit(f"usage: python -m worker {'|'.join(ROLES)}")
-    sys.exit(main(sys.argv[1]))
+    main(sys.argv[1])

@@ -4,6 +4,7 @@ The sandbox treats datetimes differently where pydantic is installed, so both mu
 """
 
 import asyncio
+import os
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
@@ -64,4 +65,6 @@ async def main(address: str, namespace: str) -> bytes:
 if __name__ == "__main__":
     if "--without-pydantic" in sys.argv:
         sys.meta_path.insert(0, NoPydantic())
-    print(asyncio.run(asyncio.wait_for(main(*sys.argv[1:3]), 40)).decode())  # noqa: T201 - read by the test
+    print(asyncio.run(asyncio.wait_for(main(*sys.argv[1:3]), 40)).decode(), flush=True)  # noqa: T201 - read by the test
+    # As the roles do: Temporal's native threads would abort an interpreter that is torn down.
+    os._exit(0)

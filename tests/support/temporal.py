@@ -1,5 +1,6 @@
 """A real Temporal dev server for a test run, with the same search attributes as the one that `greenroom dev` starts."""
 
+import json
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,18 +12,10 @@ from temporalio.testing import WorkflowEnvironment
 
 from contracts import search_attributes
 from contracts.converter import data_converter
+from runtime.system.plan import TEMPORAL_TUNING
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
 TEST_SERVER = Path(sys.executable).with_name("temporal-test-server")
-
-FASTER = (
-    # The stock dev server takes 50 ms a hop: 20 polls a second of its one shard.
-    "history.transferProcessorMaxPollRPS=1000",
-    "history.timerProcessorMaxPollRPS=1000",
-    "history.visibilityProcessorMaxPollRPS=1000",
-    "system.enableCancelActivityWorkerCommand=true",
-    "frontend.WorkerCommandsEnabled=true",
-)
 
 APART = "apart"
 """A namespace of its own, for tests whose workers are real where those of `temporal` are stand-ins."""
@@ -35,7 +28,8 @@ DESERTED = "deserted"
 async def temporal() -> AsyncIterator[Client]:
     """A client of a fresh dev server on free loopback ports."""
     extra = ["--namespace", APART, "--namespace", DESERTED]
-    extra += [argument for value in FASTER for argument in ("--dynamic-config-value", value)]
+    for key, value in TEMPORAL_TUNING.items():
+        extra += ["--dynamic-config-value", f"{key}={json.dumps(value)}"]
     environment = await WorkflowEnvironment.start_local(
         data_converter=data_converter,
         dev_server_existing_path=str(TEMPORAL),

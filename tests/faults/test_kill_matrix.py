@@ -25,7 +25,7 @@ OF_THE_ROOM = {
 }  # fmt: skip
 MOMENTS = {
     "api": "joining", "sessions": "aligning", "faces": "aligning", "avatar": "joining", "media": "in the room",
-    "temporal": "aligning", "livekit": "joining",
+    "temporal": "aligning", "livekit": "in the room",
 }  # fmt: skip
 NOBODY_S = 8
 FAIR = {400, 503}

@@ -2,9 +2,10 @@
 
 import asyncio
 import base64
+import itertools
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,7 +85,7 @@ class Bench:
             await asyncio.sleep(0.1)
         raise AssertionError(f"after {WITHIN_S:.0f} s the session is {last}")
 
-    async def ended(self, session_id: str, reasons: set[str]) -> Answer:
+    async def ended(self, session_id: str, reasons: Collection[str]) -> Answer:
         """Wait until the session has ended, for one of these reasons."""
         session = await self.until_seen(session_id, lambda one: one["status"] == "ended")
         assert session["end_reason"] in reasons, session
@@ -191,12 +192,11 @@ class Bench:
         await viewer.wait_frames(len(viewer.frames) + 25)
         session = await self.until_seen(live.session_id, bool)
         assert session["status"] == "started", session
-        self.case.gap_s = viewer.longest_gap()
+        self.case.gap_s = longest_stillness(viewer)
         assert self.case.gap_s <= MOST_GAP_S
         assert len({frame.participant_sid for frame in viewer.frames}) == 1
         markers = [frame.marker for frame in viewer.frames if frame.marker is not None]
         assert markers == sorted(markers)
-        assert len(set(markers)) > 0.8 * len(markers), "the picture is frozen"
 
     async def gone_from(self, room: str, within_s: float = 10.0) -> None:
         """The avatar is out of the room."""
@@ -209,6 +209,16 @@ def said_by(answer: httpx.Response | None) -> str:
         return "connection broken"
     error = answer.json().get("error")
     return f"{answer.status_code} {error['code']}" if isinstance(error, dict) else str(answer.status_code)
+
+
+def longest_stillness(viewer: RoomViewer) -> float:
+    """The longest time without a new picture, in seconds: a frame that only repeats the last one does not count."""
+    fresh, marker = [], None
+    for frame in viewer.frames:
+        if frame.marker is not None and frame.marker != marker:
+            fresh.append(frame.at)
+            marker = frame.marker
+    return max(b - a for a, b in itertools.pairwise(fresh))
 
 
 def as_picture(data: bytes) -> str:

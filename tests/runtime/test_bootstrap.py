@@ -83,7 +83,7 @@ def test_lock_file_has_hashes_and_names_no_index(name: str) -> None:
     """Every pinned package carries hashes, and no address stands in the file."""
     text = (ROOT / name).read_text()
     assert "://" not in text
-    assert "-".join(("index", "url")) not in text
+    assert not re.search("index.url", text)
     pins = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE | re.IGNORECASE)[1:]
     assert pins
     assert [pin.splitlines()[0] for pin in pins if "--hash=sha256:" not in pin] == []

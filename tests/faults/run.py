@@ -24,6 +24,9 @@ fault until everything was as it should be, the next create included where the r
 time that a viewer decoded no new picture (repeats of one do not count) in the whole session; rule 27 allows .5 s where
 the picture must not be touched.
 
+A create whose client is gone still starts its session (rule 3), which ends when nobody joins: after 8 s in the row
+`api, mid-create`, after 120 s by default. `Locked`: nobody can write to the SQLite file, readers can read.
+
 After each case an auditor compares database, leases, slots, workflows, rooms, staged objects and processes.
 
 """

@@ -93,8 +93,9 @@ async def test_killed_in_mid_create(begin: Begin, part: str) -> None:
         async with asyncio.timeout(WITHIN_S - bench.case.since_fault()):
             while bench.sessions_open():  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
+        end = bench.newest_end()
         await bench.create_works(picture)
-        bench.case.steady(f"client: {said_by(answer)} after {answered_s:.1f} s; nothing left; next create works")
+        bench.case.steady(f"client: {said_by(answer)} after {answered_s:.1f} s; ended as {end}; next create works")
     await bench.whole()
 
 

@@ -61,11 +61,15 @@ class Bench:
         self.case = case
 
     async def whole(self, within_s: float = 20.0) -> None:
-        """Wait until the auditor finds nothing; what it still finds after `within_s` seconds is the failure."""
+        """Wait until the auditor finds nothing, and every slot is free for the next case.
+
+        What the auditor still finds after `within_s` seconds is the failure.
+        """
         until = time.monotonic() + within_s
         while found := breaches(await self.auditor.facts()):
             assert time.monotonic() < until, "\n".join(found)
             await asyncio.sleep(0.5)
+        await self.system.wait_released()
 
     async def seen(self, session_id: str) -> Answer | None:
         """The session by the API; None where it does not answer just now."""
@@ -138,6 +142,11 @@ class Bench:
     def sessions_open(self) -> int:
         """Sessions that have not ended."""
         return int(self.rows("SELECT count(*) FROM sessions WHERE ended_at IS NULL")[0][0])
+
+    def newest_end(self) -> str:
+        """How the session that was created last ended."""
+        rows = self.rows("SELECT end_reason FROM sessions ORDER BY created_at DESC LIMIT 1")
+        return str(rows[0][0]) if rows else "none"
 
     async def wait_until(self, moment: str, spare: int, within_s: float = 15.0) -> None:
         """Wait for a moment in the only create that is under way.

@@ -45,6 +45,11 @@ class AvatarSession:
         self._room = open_room(join.platform, self._video_format(), self._on_seen)
 
     @property
+    def published(self) -> bool:
+        """Has the room acknowledged the picture?"""
+        return self._published_at is not None
+
+    @property
     def served_ms(self) -> int:
         """How long the picture has been published, 0 before."""
         return 0 if self._published_at is None else int((time.monotonic() - self._published_at) * 1000)

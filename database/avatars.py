@@ -1,6 +1,6 @@
 """Avatars and where their pictures lie. The pictures themselves are in the object store."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from itertools import groupby
 from typing import Any
@@ -13,6 +13,7 @@ from database.instants import db_now
 from database.statements import insert_if_absent
 from database.tables import avatar_portraits, avatars, sessions
 from domain.avatars import AspectRatio, Avatar, Portrait
+from domain.failures import FailureCode, Refused
 
 
 class Avatars:
@@ -45,13 +46,19 @@ class Avatars:
         """
         row: dict[str, Any] = {"avatar_id": avatar.avatar_id, "account_id": avatar.account_id}
         row |= {"primary_ratio": avatar.primary, "source_sha256": source_sha256, "created_at": db_now()}
-        portraits = [
-            {"avatar_id": avatar.avatar_id, "profile": profile, **asdict(portrait)}
-            for profile, portrait in avatar.portraits.items()
-        ]
+        portraits = _rows(avatar.avatar_id, avatar.portraits)
         async with writing(self._engine) as connection:
             if await insert_if_absent(connection, avatars, row) and portraits:
                 await connection.execute(insert(avatar_portraits), portraits)
+
+    async def add_portraits(self, avatar_id: str, portraits: Mapping[str, Portrait]) -> None:
+        """Add portraits by profile; one that is there already stays as it is. AVATAR_NOT_FOUND without the avatar."""
+        # Locked, so that nobody deletes it between the question and the insert.
+        one = select(avatars.c.avatar_id).where(avatars.c.avatar_id == avatar_id).with_for_update()
+        async with writing(self._engine) as connection:
+            if await connection.scalar(one) is None:
+                raise Refused(FailureCode.AVATAR_NOT_FOUND, "Avatar not found")
+            await insert_if_absent(connection, avatar_portraits, _rows(avatar_id, portraits))
 
     async def forget(self, avatar_id: str) -> Avatar | None:
         """Delete an avatar, unless a session shows it, may still show it or once did; what was deleted.
@@ -70,6 +77,10 @@ class Avatars:
             if not (await connection.execute(delete(avatars).where(one, unused))).rowcount:
                 return None
         return next(_avatars(rows))
+
+
+def _rows(avatar_id: str, portraits: Mapping[str, Portrait]) -> list[dict[str, Any]]:
+    return [{"avatar_id": avatar_id, "profile": profile, **asdict(portrait)} for profile, portrait in portraits.items()]
 
 
 _PORTRAIT = [column for column in avatar_portraits.c if column.name != "avatar_id"]

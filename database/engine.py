@@ -1,91 +1,85 @@
 """How the database is reached: one engine a process, transactions that read or write. Retries nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
-from pathlib import Path
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
-from sqlalchemy import URL, Connection, event, make_url
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from domain.failures import FailureCode, Refused
+from database.absence import absence_as_refusal
+from database.postgresql import open_postgresql
+from database.sqlite import READS, WRITE_LOCK, open_sqlite
+
+ANSWER_WITHIN_S = 4.5
+"""A whole transaction on PostgreSQL, with the wait for a connection."""
 
 _POOL_SIZE = 8
-_SQLITE_BUSY_S = 5.0
-_READS = "greenroom_reads"
-_WRITE_LOCK = "greenroom_write_lock"
+_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+}
 
 
-def open_engine(url: str) -> AsyncEngine:
-    """An engine for a SQLAlchemy address, e.g. `sqlite+aiosqlite:///FILE`; connects when first used. Dispose of it."""
-    address = make_url(url)
+class AddressError(ValueError):
+    """The address of a database is none that we can use; the message does not quote it: it may hold a password."""
+
+
+def open_engine(url: str, *, connections: int = _POOL_SIZE) -> AsyncEngine:
+    """An engine for a database's address; connects when first used. Dispose of it. AddressError for other addresses.
+
+    `sqlite+aiosqlite:///FILE`, or `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`, where `+asyncpg` goes without
+    saying. `connections` are held at most.
+    """
+    address = _address(url)
     if address.get_backend_name() == "sqlite":
-        return _open_sqlite(address)
-    return create_async_engine(address, pool_size=_POOL_SIZE, max_overflow=0)
+        return open_sqlite(address, connections)
+    return open_postgresql(address, connections)
 
 
-def _open_sqlite(address: URL) -> AsyncEngine:
-    """SQLite with WAL, foreign keys and transactions that we begin ourselves."""
-    if address.database:
-        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(
-        address,
-        pool_size=_POOL_SIZE,
-        max_overflow=0,
-        # isolation_level None: Python's driver would begin transactions itself, and only at the first change.
-        connect_args={"isolation_level": None, "timeout": _SQLITE_BUSY_S},
-        # Writers of one process stand in line here, fairly; SQLite's own waiting is a poll with growing pauses.
-        execution_options={_WRITE_LOCK: asyncio.Lock()},
-    )
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _prepare_sqlite(dbapi_connection: Any, _record: Any) -> None:
-    """Settings of a fresh connection. With WAL, NORMAL loses commits only when the machine itself goes down."""
-    cursor = dbapi_connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    """Take the write lock first: a read that becomes a write fails at once, whatever the busy timeout (rule 8)."""
-    if not connection.get_execution_options().get(_READS):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+    except (ArgumentError, ValueError):  # not chained: it may quote a part of a password that has an @ or / in it
+        raise AddressError("the database's address cannot be read; write @ : / in a password as %40 %3A %2F") from None
+    driver = _DRIVERS.get(address.drivername)
+    if driver is None:
+        raise AddressError(f"a database of kind {address.drivername} cannot be used; sqlite or postgresql can")
+    return address.set(drivername=driver)
 
 
 @asynccontextmanager
 async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection for reads, each of which sees the newest commit; TEMPORARILY_UNAVAILABLE where none answers."""
-    with _absence_as_refusal():
-        async with engine.connect() as connection:
-            yield await connection.execution_options(**{_READS: True})
+    """A connection for reads, each of which sees the newest commit; Unavailable where none answers."""
+    # Without a transaction: on PostgreSQL a read is then one round trip, and holds nothing up.
+    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if _is_postgresql(engine) else {READS: True}
+    with absence_as_refusal():
+        async with _answering_within(engine, ANSWER_WITHIN_S), engine.connect() as connection:
+            yield await connection.execution_options(**options)
 
 
 @asynccontextmanager
-async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """One transaction that may write: committed at the end, rolled back by an error.
+async def writing(engine: AsyncEngine, *, within_s: float | None = ANSWER_WITHIN_S) -> AsyncIterator[AsyncConnection]:
+    """One transaction that may write: committed at the end, rolled back by an error and after `within_s` seconds.
 
-    TEMPORARILY_UNAVAILABLE where the database does not answer; whether the commit happened is then unknown, which is
-    why everything that writes can be repeated.
+    Unavailable where the database does not answer; whether the commit happened is then unknown, which is why
+    everything that writes can be repeated. SQLite ends its own waits.
     """
-    lock: AbstractAsyncContextManager[Any] | None = engine.get_execution_options().get(_WRITE_LOCK)
-    with _absence_as_refusal():
-        async with lock or nullcontext(), engine.begin() as connection:
+    lock: AbstractAsyncContextManager[Any] | None = engine.get_execution_options().get(WRITE_LOCK)
+    with absence_as_refusal():
+        async with _answering_within(engine, within_s), lock or nullcontext(), engine.begin() as connection:
             yield connection
 
 
-@contextmanager
-def _absence_as_refusal() -> Iterator[None]:
-    """A database that cannot be reached, or is busy for too long, as a code; our own mistakes stay what they are."""
-    try:
-        yield
-    except (IntegrityError, ProgrammingError, DataError):
-        raise
-    except (DBAPIError, PoolTimeoutError, OSError) as error:
-        raise Refused(FailureCode.TEMPORARILY_UNAVAILABLE, "The database did not answer") from error
+def _answering_within(engine: AsyncEngine, seconds: float | None) -> asyncio.Timeout:
+    """The server's own timeouts do not help where the server stands still, or is no longer there."""
+    return asyncio.timeout(seconds if _is_postgresql(engine) else None)
+
+
+def _is_postgresql(engine: AsyncEngine) -> bool:
+    return engine.dialect.name == "postgresql"

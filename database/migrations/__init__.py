@@ -6,10 +6,13 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from database.engine import open_engine, reading, writing
+
+_ONE_AT_A_TIME = 0x677265656E
+"""PostgreSQL's advisory lock that a migration holds; any number that others on the same database do not use."""
 
 
 async def migrate(database_url: str) -> None:
@@ -23,7 +26,7 @@ async def migrate(database_url: str) -> None:
 
 async def upgrade(engine: AsyncEngine) -> None:
     """Bring the database up to date, all in one transaction; nothing happens where it is."""
-    async with writing(engine) as connection:
+    async with writing(engine, within_s=None) as connection:
         await connection.run_sync(_upgrade)
 
 
@@ -34,9 +37,22 @@ async def is_current(engine: AsyncEngine) -> bool:
 
 
 def _upgrade(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        _stand_in_line(connection)
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _stand_in_line(connection: Connection) -> None:
+    """One process migrates, the others wait for it; SQLite's write lock does the same.
+
+    A change of a table may take long, but waits 5 s at most for others to leave the table: everybody else waits
+    behind it meanwhile.
+    """
+    connection.execute(text("SET LOCAL statement_timeout = 0"))
+    connection.execute(select(func.pg_advisory_xact_lock(_ONE_AT_A_TIME)))
+    connection.execute(text("SET LOCAL lock_timeout = '5s'"))
 
 
 def _heads(connection: Connection) -> frozenset[str]:

@@ -1,0 +1,45 @@
+"""SQLite as the embedded database: one file, one writer at a time. Writers of one process stand in line."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+BUSY_S = 5.0
+READS = "greenroom_reads"
+WRITE_LOCK = "greenroom_write_lock"
+
+
+def open_sqlite(address: URL, connections: int) -> AsyncEngine:
+    """An engine with WAL, foreign keys and transactions that we begin ourselves; a missing folder is made."""
+    if address.database:
+        Path(address.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(
+        address,
+        pool_size=connections,
+        max_overflow=0,
+        hide_parameters=True,
+        # isolation_level None: Python's driver would begin transactions itself, and only at the first change.
+        connect_args={"isolation_level": None, "timeout": BUSY_S},
+        # Writers of one process stand in line here, fairly; SQLite's own waiting is a poll with growing pauses.
+        execution_options={WRITE_LOCK: asyncio.Lock()},
+    )
+    event.listen(engine.sync_engine, "connect", _prepare)
+    event.listen(engine.sync_engine, "begin", _begin)
+    return engine
+
+
+def _prepare(dbapi_connection: Any, _record: Any) -> None:
+    """Settings of a fresh connection. With WAL, NORMAL loses commits only when the machine itself goes down."""
+    cursor = dbapi_connection.cursor()
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    """Take the write lock first: a read that becomes a write fails at once, whatever the busy timeout (rule 8)."""
+    if not connection.get_execution_options().get(READS):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

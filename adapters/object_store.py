@@ -1,25 +1,18 @@
-"""The object store, through fsspec: a local folder or S3, chosen by its address. Hands out bytes that were checked."""
+"""The object store: a local folder or an S3 bucket, chosen by its address. Hands out bytes that were checked."""
 
-import asyncio
 import hashlib
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TypeVar
 
-import fsspec
-from fsspec.implementations.local import LocalFileSystem
-
+from adapters.object_address import S3
+from adapters.object_backend import Backend
+from adapters.object_folder import SCRATCH, FolderBackend
 from domain.failures import Unavailable
-
-SCRATCH = ".new"
-"""Where a local folder's objects are written until they are whole."""
 
 NOT_IN_KEYS = frozenset("*?[]\0")
 """fsspec takes the first four for patterns: a prefix to delete must not match another."""
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -32,93 +25,77 @@ class ObjectDamaged(Unavailable):
 
 
 class ObjectStore:
-    """Objects by key below one root. Keys are relative paths; the calls block in a thread, never in the event loop."""
+    """Objects by key below one root. Keys are relative paths; no call blocks the event loop.
 
-    def __init__(self, address: str, options: Mapping[str, Any] | None = None) -> None:
-        self._files, self._root = fsspec.core.url_to_fs(address, **(options or {}))
+    The words besides the address are for S3 only; empty ones are found as botocore finds them. A store that was used
+    is closed by `aclose`.
+    """
+
+    def __init__(
+        self, address: str, *, endpoint: str = "", access_key: str = "", secret_key: str = "", region: str = ""
+    ) -> None:
+        if not address.startswith(S3):
+            self._backend: Backend = FolderBackend(address)
+            return
+        # It takes a second to import, and a store in a folder does without.
+        from adapters.object_bucket import BucketBackend  # noqa: PLC0415
+
+        self._backend = BucketBackend(
+            address, endpoint=endpoint, access_key=access_key, secret_key=secret_key, region=region
+        )
 
     async def put(self, key: str, data: bytes) -> str:
         """Store `data` at `key`, whole or not at all, and return its SHA-256 in hexadecimal."""
-        await _call(self._put, self._path(key), data)
+        await _untroubled(self._backend.put(checked(key), data))
         return sha256_of(data)
 
     async def get(self, key: str, sha256: str | None = None) -> bytes:
         """The object's bytes; ObjectMissing, or ObjectDamaged if they do not hash to `sha256`."""
-        data = await _call(self._get, self._path(key))
+        key = checked(key)
+        try:
+            data = await _untroubled(self._backend.get(key))
+        except FileNotFoundError:
+            raise ObjectMissing(key) from None
         if sha256 is not None and sha256_of(data) != sha256:
             raise ObjectDamaged(key)
         return data
 
     async def delete_below(self, prefix: str) -> None:
         """Delete every object below `prefix`; that there is none is as good."""
-        await _call(self._delete_below, self._path(prefix))
+        await _untroubled(self._backend.delete_below(checked(prefix)))
 
     async def prefixes_older_than(self, prefix: str, age: timedelta) -> list[str]:
         """The folders directly below `prefix` whose newest object is older than `age`."""
-        return await _call(self._old, prefix, datetime.now(UTC) - age)
+        before = datetime.now(UTC) - age
+        newest: dict[str, datetime] = {}
+        for path, at in (await _untroubled(self._backend.modified_below(checked(prefix)))).items():
+            folder = path.split("/", 1)[0]
+            newest[folder] = max(newest.get(folder, at), at)
+        return sorted(f"{prefix}/{folder}" for folder, at in newest.items() if at < before)
 
     async def check(self) -> None:
         """Raise what the store raises when it cannot be reached or written to."""
         await self.put("health/check", b"ok")
 
-    def _path(self, key: str) -> str:
-        parts = key.strip("/").split("/")
-        if not all(parts) or ".." in parts or "." in parts or not NOT_IN_KEYS.isdisjoint(key):
-            raise ValueError("an object key is a relative path without empty, . or .. parts and without wildcards")
-        return f"{self._root}/{'/'.join(parts)}"
-
-    def _put(self, path: str, data: bytes) -> None:
-        if not isinstance(self._files, LocalFileSystem):
-            # An object store shows an object when it is whole.
-            self._files.pipe_file(path, data)
-            return
-        # Written below the same root, so that it is renamed and never copied: fsspec's own commit writes to the
-        # machine's folder for temporary files, which in a container is another disk.
-        scratch = f"{self._root}/{SCRATCH}/{secrets.token_hex(8)}"
-        self._files.makedirs(f"{self._root}/{SCRATCH}", exist_ok=True)
-        self._files.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-        try:
-            self._files.pipe_file(scratch, data)
-            Path(scratch).replace(path)
-        except BaseException:
-            Path(scratch).unlink(missing_ok=True)
-            raise
-
-    def _get(self, path: str) -> bytes:
-        try:
-            return bytes(self._files.cat_file(path))
-        except FileNotFoundError:
-            raise ObjectMissing(path.removeprefix(f"{self._root}/")) from None
-
-    def _delete_below(self, path: str) -> None:
-        try:
-            self._files.rm(path, recursive=True)
-        except FileNotFoundError:
-            return
-
-    def _old(self, prefix: str, before: datetime) -> list[str]:
-        root = self._path(prefix)
-        self._files.invalidate_cache()
-        try:
-            found = self._files.find(root, detail=True)
-        except FileNotFoundError:
-            return []
-        newest: dict[str, datetime] = {}
-        for path, info in found.items():
-            folder = path.removeprefix(f"{root}/").split("/", 1)[0]
-            newest[folder] = max(newest.get(folder, datetime.min.replace(tzinfo=UTC)), self._modified(path, info))
-        return sorted(f"{prefix}/{folder}" for folder, at in newest.items() if at < before)
-
-    def _modified(self, path: str, info: Mapping[str, Any]) -> datetime:
-        """When an object was written: local folders say seconds, S3 says a datetime, others are asked."""
-        at = info.get("mtime") or info.get("LastModified") or self._files.modified(path)
-        return at if isinstance(at, datetime) else datetime.fromtimestamp(float(at), UTC)
+    async def aclose(self) -> None:
+        """Close its connections; safe to repeat."""
+        await self._backend.aclose()
 
 
-async def _call(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a blocking call in a thread; whatever trouble the store has is Unavailable."""
+def checked(key: str) -> str:
+    """The key without slashes at its ends; ValueError if it is no path below the root, or could mean several."""
+    parts = key.strip("/").split("/")
+    if not all(parts) or ".." in parts or "." in parts or not NOT_IN_KEYS.isdisjoint(key):
+        raise ValueError("an object key is a relative path without empty, . or .. parts and without wildcards")
+    return "/".join(parts)
+
+
+async def _untroubled(work: Awaitable[T]) -> T:
+    """The result; whatever trouble the store has is Unavailable, but for an object that is not there."""
     try:
-        return await asyncio.to_thread(work, *args, **kwargs)
+        return await work
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise Unavailable(f"object store: {error}") from error
 
@@ -126,3 +103,6 @@ async def _call(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
 def sha256_of(data: bytes) -> str:
     """Hexadecimal SHA-256."""
     return hashlib.sha256(data).hexdigest()
+
+
+__all__ = ["SCRATCH", "ObjectDamaged", "ObjectMissing", "ObjectStore", "checked", "sha256_of"]

@@ -18,6 +18,7 @@ from adapters.signing import Signer
 from api.auth import SECURITY_COMPONENTS, provide_account
 from api.errors import HANDLERS
 from api.json_request import JSONRequest
+from api.picture_addresses import picture_addresses
 from api.readiness import NotReady, Readiness
 from api.routes.avatars import avatars_router
 from api.routes.files import get_file
@@ -106,7 +107,8 @@ async def _open(
     client = await connect(environ, lazy=True)
     canceller = Canceller(client)
     stack.push_async_callback(canceller.aclose)
-    store = ObjectStore(settings.storage_address)
+    store = ObjectStore(settings.storage_address, **settings.storage_access)
+    stack.push_async_callback(store.aclose)
     signer = Signer(keys.server)
     state.accounts = Accounts(engine)
     state.services = Services(
@@ -119,7 +121,7 @@ async def _open(
         sealer=Sealer(keys.sealing),
         gateway=SessionsGateway(client, canceller, settings.temporal_wait_s),
         uploads=UploadsGateway(client, canceller, settings.temporal_wait_s),
-        views=AvatarViews(signer, settings.public_address),
+        views=AvatarViews(picture_addresses(settings, signer)),
     )
 
     async def database() -> None:

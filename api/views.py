@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import UNSET, UnsetType
 
-from adapters.signing import Signer
+from api.picture_addresses import PictureAddresses
 from contracts.http import (
     AvatarView,
     ConcurrencyView,
@@ -49,9 +49,8 @@ def usage_view(concurrency: Concurrency) -> UsageView:
 class AvatarViews:
     """Avatars with addresses of their pictures, signed for an hour."""
 
-    def __init__(self, signer: Signer, base: str) -> None:
-        self._signer = signer
-        self._base = base
+    def __init__(self, addresses: PictureAddresses) -> None:
+        self._addresses = addresses
 
     def view(self, avatar: Avatar) -> AvatarView:
         """An avatar as a client sees it."""
@@ -66,8 +65,8 @@ class AvatarViews:
         """An address of an object. It stays the same for a quarter of an hour, so that browsers can cache it."""
         quarter = 900
         now = int(datetime.now(UTC).timestamp())
-        expires = now - now % quarter + quarter + int(LINK_LIFE.total_seconds())
-        return self._signer.object_address(self._base, key, expires)
+        begins = now - now % quarter
+        return self._addresses(key, begins, begins + quarter + int(LINK_LIFE.total_seconds()))
 
 
 def _instant(moment: datetime | None) -> str | None:

@@ -4,10 +4,12 @@ import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 PREFIX = "GREENROOM_"
+S3 = "s3://"
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 24 * 3600)]
@@ -23,7 +25,22 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """SQLAlchemy address; empty means SQLite in the data folder."""
 
     storage_url: str = ""
-    """fsspec address of the object store; empty means a folder in the data folder."""
+    """Where objects lie: `s3://bucket/prefix`, or an address that fsspec knows; empty means in the data folder."""
+
+    storage_endpoint: str = ""
+    """Address of an S3-compatible server, `http(s)://host:port`; empty means AWS."""
+
+    storage_access_key: str = ""
+    """S3 access key id; empty: botocore looks for credentials (its variables, its files, the machine's role)."""
+
+    storage_secret_key: str = ""
+    """The secret that belongs to it."""
+
+    storage_region: str = ""
+    """The bucket's region; S3-compatible servers mostly need none."""
+
+    storage_public_endpoint: str = ""
+    """How clients reach the S3 server. Where it is set, they get presigned S3 addresses of pictures, else the API's."""
 
     host: str = "127.0.0.1"
     """Address that the API listens on."""
@@ -88,6 +105,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """Level of the process's own log."""
 
+    def __repr__(self) -> str:
+        """Without the values: some are secrets, and a representation ends up in logs."""
+        return f"Settings(data_dir={self.data_dir!r}, ...)"
+
     @property
     def data_path(self) -> Path:
         """The data folder, absolute."""
@@ -102,6 +123,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def storage_address(self) -> str:
         """The object store to use."""
         return self.storage_url or f"file://{self.data_path / 'objects'}"
+
+    @property
+    def storage_access(self) -> dict[str, str]:
+        """How to reach an S3 server, by the words of `ObjectStore` and `Presigner`; empty where it is not S3."""
+        if not self.storage_url.startswith(S3):
+            return {}
+        return {
+            "endpoint": self.storage_endpoint,
+            "access_key": self.storage_access_key,
+            "secret_key": self.storage_secret_key,
+            "region": self.storage_region,
+        }
 
     @property
     def public_address(self) -> str:
@@ -125,9 +158,42 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         names = ", ".join(sorted(PREFIX + name.upper() for name in unknown))
         raise SettingsError(f"unknown settings: {names}")
     try:
-        return msgspec.convert({name: text for name, text in found.items() if text}, Settings, strict=False)
+        settings = msgspec.convert({name: text for name, text in found.items() if text}, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise _wrong(error) from None
+    if wrong := _wrong_storage(settings):
+        raise SettingsError(wrong)
+    return settings
+
+
+def _wrong_storage(settings: Settings) -> str:
+    """What does not fit together in the object store's settings; empty if nothing."""
+    names = ("endpoint", "access_key", "secret_key", "region", "public_endpoint")
+    given = {f"{PREFIX}STORAGE_{name.upper()}": getattr(settings, f"storage_{name}") for name in names}
+    if not settings.storage_url.startswith(S3):
+        stray = ", ".join(name for name, text in given.items() if text)
+        return stray and f"GREENROOM_STORAGE_URL is no {S3} address, for which {stray} is"
+    if not settings.storage_url.removeprefix(S3).partition("/")[0]:
+        return "GREENROOM_STORAGE_URL is wrong: it names no bucket"
+    if bool(settings.storage_access_key) != bool(settings.storage_secret_key):
+        return "GREENROOM_STORAGE_ACCESS_KEY and GREENROOM_STORAGE_SECRET_KEY are set together or not at all"
+    if settings.storage_public_endpoint and not settings.storage_secret_key:
+        return "GREENROOM_STORAGE_PUBLIC_ENDPOINT needs GREENROOM_STORAGE_ACCESS_KEY and GREENROOM_STORAGE_SECRET_KEY"
+    for name, text in given.items():
+        if text and name.endswith("ENDPOINT") and not _is_server(text):
+            return f"{name} is wrong: it must be http://HOST:PORT or https://HOST, without a user or query"
+    return ""
+
+
+def _is_server(address: str) -> bool:
+    """Is it a web server's address that may be shown, and that paths can be added to?"""
+    try:
+        parts = urlsplit(address)
+        port = parts.port
+    except ValueError:
+        return False
+    plain = not (parts.username or parts.password or parts.query or parts.fragment) and port != 0
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
 
 
 def _wrong(error: msgspec.ValidationError) -> SettingsError:

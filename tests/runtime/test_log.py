@@ -11,7 +11,7 @@ import logging, sys
 from runtime.log import configure_logging
 logging.basicConfig(level="DEBUG", stream=sys.stdout)
 configure_logging(sys.argv[1])
-for name in ("api.app", "httpx", "fsspec"):
+for name in ("api.app", "httpx", "s3fs"):
     for level in ("DEBUG", "INFO", "WARNING"):
         logging.getLogger(name).log(getattr(logging, level), "%s of %s", level, name)
 """
@@ -27,6 +27,6 @@ def logged(level: str) -> list[str]:
 
 def test_the_level_holds_for_all_but_what_chatters() -> None:
     """HTTP clients log each request with its address: only their warnings are wanted, whatever the level."""
-    warnings = ["WARNING of httpx", "WARNING of fsspec"]
+    warnings = ["WARNING of httpx", "WARNING of s3fs"]
     assert logged("INFO") == ["INFO of api.app", "WARNING of api.app", *warnings]
     assert logged("DEBUG") == ["DEBUG of api.app", "INFO of api.app", "WARNING of api.app", *warnings]

@@ -26,6 +26,8 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
     """Register under a new boot id; the renewal runs beside the worker, and its failure ends the process."""
     engine = open_engine(settings.database_address)
     stack.push_async_callback(engine.dispose)
+    store = ObjectStore(settings.storage_address, **settings.storage_access)
+    stack.push_async_callback(store.aclose)
     pool = MediaPool(environ=environ, spares=settings.avatar_spares, python=sys.executable)
     stack.push_async_callback(pool.aclose)
     await pool.start()
@@ -37,7 +39,7 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
         client=client,
         leases=Leases(engine),
         sealer=Sealer(parse_keys(settings.sealing_keys, "GREENROOM_SEALING_KEYS")),
-        pictures=ObjectCache(ObjectStore(settings.storage_address), settings.data_path / "pictures"),
+        pictures=ObjectCache(store, settings.data_path / "pictures"),
         seats=seats,
         video=VideoSettings(
             fps=settings.video_fps,

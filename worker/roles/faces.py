@@ -38,7 +38,8 @@ async def open_role(settings: Settings, environ: Mapping[str, str], _: Client, s
     log.info("faces are detected by %s on %s", model.name, detector.provider)
     decoder = ImageDecoder(environment={MARK: environ[MARK]} if MARK in environ else {})
     stack.push_async_callback(decoder.aclose)
-    store = ObjectStore(settings.storage_address)
+    store = ObjectStore(settings.storage_address, **settings.storage_access)
+    stack.push_async_callback(store.aclose)
     return Opened(
         queue=queues.FACES,
         activities=(FaceActivities(PortraitMaker(detector), store), ImageActivities(decoder, store)),

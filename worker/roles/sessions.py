@@ -21,13 +21,15 @@ from worker.assembly import Opened
 
 
 async def open_role(settings: Settings, _: Mapping[str, str], __: Client, stack: AsyncExitStack) -> Opened:
-    """One engine for all stores."""
+    """One engine for all stores of rows, and one store of objects."""
     engine = open_engine(settings.database_address)
     stack.push_async_callback(engine.dispose)
+    store = ObjectStore(settings.storage_address, **settings.storage_access)
+    stack.push_async_callback(store.aclose)
     return Opened(
         queue=queues.SESSIONS,
         activities=(
-            AvatarActivities(Avatars(engine), ObjectStore(settings.storage_address)),
+            AvatarActivities(Avatars(engine), store),
             LeaseActivities(Leases(engine)),
             LifecycleActivities(Sessions(engine)),
             PlanActivities(Accounts(engine)),

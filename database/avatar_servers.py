@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from database.engine import reading, writing
 from database.instants import db_now, from_now
+from database.renewal import renew_by_one_statement, renew_step_by_step
 from database.statements import insert_if_absent
 from database.tables import avatar_servers, leases
 from database.tables import slots as slot_rows
@@ -19,6 +20,9 @@ LIVE_S = 3.0
 
 SILENT_S = 65.0
 """After this time without a renewal a server has left its rooms by itself (rule 10), and is forgotten."""
+
+RENEWED_WITHIN_S = 2.0
+"""A renewal that took longer is given up and tried again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,16 +62,9 @@ class AvatarServers:
 
         `serving` are all sessions that have a process on this server; seconds served never go back.
         """
-        async with writing(self._engine) as connection:
-            if not await _renew_server(connection, boot_id):
-                return RenewalAnswer(known=False, held=frozenset())
-            await _renew_leases(connection, boot_id, serving)
-            taken = await _slots_taken(connection, boot_id)
-            held = frozenset(pair for pair, holds in taken.items() if holds)
-            gone = taken.keys() - held - {(one.session_id, one.generation) for one in serving}
-            if gone:
-                await _free(connection, boot_id, gone)
-        return RenewalAnswer(known=True, held=held)
+        async with writing(self._engine, within_s=RENEWED_WITHIN_S) as connection:
+            renew = renew_by_one_statement if connection.dialect.name == "postgresql" else renew_step_by_step
+            return await renew(connection, boot_id, serving)
 
     async def drain(self, boot_id: str) -> None:
         """Give a server no new sessions; those that it has go on."""
@@ -102,49 +99,6 @@ class AvatarServers:
 def takes_sessions() -> ColumnElement[bool]:
     """The condition under which a server gets new sessions: it renewed within 3 s and is not draining."""
     return and_(avatar_servers.c.renewed_at > from_now(-LIVE_S), avatar_servers.c.draining.is_(False))
-
-
-async def _renew_server(connection: AsyncConnection, boot_id: str) -> bool:
-    change = {"renewed_at": db_now(), "renewals": avatar_servers.c.renewals + 1}
-    statement = update(avatar_servers).where(avatar_servers.c.boot_id == boot_id).values(change)
-    return (await connection.execute(statement)).rowcount > 0
-
-
-async def _renew_leases(connection: AsyncConnection, boot_id: str, serving: Sequence[Serving]) -> None:
-    """One statement for all. A row that another transaction has locked is left out: it is renewed a second later."""
-    held = and_(leases.c.boot_id == boot_id, leases.c.revoked_at.is_(None))
-    mine = select(leases.c.session_id, leases.c.generation).where(held).with_for_update(skip_locked=True)
-    change = {"renewed_at": db_now(), "renewals": leases.c.renewals + 1}
-    if serving:
-        change["served_ms"] = case(*[_served(one) for one in serving], else_=leases.c.served_ms)
-    key = tuple_(leases.c.session_id, leases.c.generation)
-    await connection.execute(update(leases).where(key.in_(mine), leases.c.revoked_at.is_(None)).values(change))
-
-
-def _served(one: Serving) -> tuple[ColumnElement[bool], int]:
-    """The branch that raises one lease's milliseconds; it never lowers them."""
-    same = and_(leases.c.session_id == one.session_id, leases.c.generation == one.generation)
-    return and_(same, leases.c.served_ms < one.served_ms), one.served_ms
-
-
-async def _slots_taken(connection: AsyncConnection, boot_id: str) -> dict[tuple[str, int], bool]:
-    """The sessions in this server's slots, and whether each still holds its lease."""
-    same = and_(leases.c.session_id == slot_rows.c.session_id, leases.c.generation == slot_rows.c.generation)
-    query = (
-        select(slot_rows.c.session_id, slot_rows.c.generation, leases.c.revoked_at)
-        .join(leases, same)
-        .where(slot_rows.c.boot_id == boot_id)
-    )
-    rows = await connection.execute(query)
-    return {(row.session_id, row.generation): row.revoked_at is None for row in rows}
-
-
-async def _free(connection: AsyncConnection, boot_id: str, gone: set[tuple[str, int]]) -> None:
-    pairs = or_(
-        *[and_(slot_rows.c.session_id == session, slot_rows.c.generation == number) for session, number in gone]
-    )
-    change = {"session_id": None, "generation": None}
-    await connection.execute(update(slot_rows).where(slot_rows.c.boot_id == boot_id, pairs).values(change))
 
 
 async def _forget(connection: AsyncConnection, which: ColumnElement[bool]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
@@ -43,7 +44,10 @@ async def admit(engine: AsyncEngine, wanted: tuple[str, str, str]) -> str:
 
 
 async def race(url: str, attempt: Attempt, shares: Sequence[Sequence[Any]]) -> Counter[str]:
-    """Start a process for each share, let all begin at once, and count the outcomes; a refusal counts as its code."""
+    """Start a process for each share, let all begin at once, and count the outcomes; a refusal counts as its code.
+
+    Every attempt finds a connection of its own, open already.
+    """
     context = multiprocessing.get_context("spawn")
     barrier, outcomes = context.Barrier(len(shares)), context.SimpleQueue()
     racers = [
@@ -61,9 +65,11 @@ def _run(url: str, attempt: Attempt, share: Sequence[Any], barrier: Barrier, out
 
 
 async def _all(url: str, attempt: Attempt, share: Sequence[Any], barrier: Barrier) -> list[str]:
-    engine = open_engine(url)
-    async with reading(engine) as connection:
-        await connection.execute(select(1))
+    engine = open_engine(url, connections=len(share))
+    async with AsyncExitStack() as stack:
+        for _ in share:
+            connection = await stack.enter_async_context(reading(engine))
+            await connection.execute(select(1))
     barrier.wait(_START_WITHIN_S)
     results = await asyncio.gather(*(_outcome(attempt, engine, one) for one in share))
     await engine.dispose()

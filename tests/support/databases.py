@@ -71,7 +71,7 @@ class PostgreSQLMaker:
 
     def __init__(self, server: PostgreSQLServer) -> None:
         self._server = server
-        self._admin = create_async_engine(server.url("postgres"), isolation_level="AUTOCOMMIT")
+        self._admin = create_async_engine(server.url("postgres"), isolation_level="AUTOCOMMIT", pool_pre_ping=True)
         self._template = ""
 
     async def fresh(self, folder: Path) -> str:

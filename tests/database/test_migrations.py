@@ -1,8 +1,5 @@
 """Migrations make the tables that the code expects."""
 
-import asyncio
-from pathlib import Path
-
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, select, text
@@ -10,7 +7,8 @@ from sqlalchemy import Connection, select, text
 from database.engine import open_engine, reading, writing
 from database.migrations import is_current, migrate, upgrade
 from database.tables import METADATA, plans
-from support.databases import Database, sqlite_url
+from support.database_racers import migrated, race
+from support.databases import Database
 
 
 def differences(connection: Connection) -> list[object]:
@@ -24,29 +22,52 @@ async def test_migrations_and_tables_agree(database: Database) -> None:
         assert await connection.run_sync(differences) == []
 
 
-async def test_the_agreement_covers_every_constraint(tmp_path: Path) -> None:
-    """Statement by statement, SQLite's own record is the same; Alembic's comparison leaves out checks."""
-    made = {}
-    for name in ("migrated", "created"):
-        engine = open_engine(sqlite_url(tmp_path / f"{name}.db"))
-        if name == "migrated":
-            await upgrade(engine)
-        else:
-            async with writing(engine) as connection:
-                await connection.run_sync(METADATA.create_all)
-        async with reading(engine) as connection:
-            rows = await connection.execute(text("SELECT name, sql FROM sqlite_master WHERE name <> 'alembic_version'"))
-            made[name] = {row.name: row.sql for row in rows if "alembic" not in row.name}
-        await engine.dispose()
-    assert made["migrated"] == made["created"]
+OWN_RECORD = {
+    "sqlite": ("SELECT name, sql FROM sqlite_master WHERE tbl_name <> 'alembic_version'",),
+    "postgresql": (
+        (
+            "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+            " WHERE connamespace = 'public'::regnamespace"
+        ),
+        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+        (
+            "SELECT table_name, column_name, data_type, character_maximum_length, is_nullable, column_default"
+            " FROM information_schema.columns WHERE table_schema = 'public'"
+        ),
+    ),
+}
+"""How each kind tells what tables it has."""
 
 
-async def test_a_database_is_current_once_it_is_migrated(tmp_path: Path) -> None:
-    """An empty database is not current, a migrated one is, one of a revision unknown to the code is not."""
-    url = sqlite_url(tmp_path / "g.db")
+async def own_record(url: str, *, migrations: bool) -> set[tuple[object, ...]]:
+    """What an empty database says of its tables after the migrations made them, or else the code's own tables did."""
     engine = open_engine(url)
+    async with writing(engine) as connection:
+        if not migrations:
+            await connection.run_sync(METADATA.create_all)
+    if migrations:
+        await upgrade(engine)
+    async with reading(engine) as connection:
+        queries = OWN_RECORD[engine.dialect.name]
+        rows = [tuple(row) for query in queries for row in await connection.execute(text(query))]
+        if not migrations:
+            await connection.run_sync(METADATA.drop_all)
+    await engine.dispose()
+    return {row for row in rows if not any("alembic" in str(value) for value in row)}
+
+
+async def test_the_agreement_covers_every_constraint(empty_url: str) -> None:
+    """Piece by piece, the database's own record is the same; Alembic's comparison leaves out checks."""
+    created = await own_record(empty_url, migrations=False)
+    assert len(created) > 10
+    assert await own_record(empty_url, migrations=True) == created
+
+
+async def test_a_database_is_current_once_it_is_migrated(empty_url: str) -> None:
+    """An empty database is not current, a migrated one is, one of a revision unknown to the code is not."""
+    engine = open_engine(empty_url)
     assert not await is_current(engine)
-    await migrate(url)
+    await migrate(empty_url)
     assert await is_current(engine)
     async with writing(engine) as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = 'ffff'"))
@@ -63,12 +84,12 @@ async def test_the_plan_of_a_self_hosted_installation_is_there(database: Databas
     ]
 
 
-async def test_processes_that_migrate_at_once_do_not_meet(tmp_path: Path) -> None:
-    """Several first starts at the same moment all find a finished database, and a repeat changes nothing."""
-    url = sqlite_url(tmp_path / "g.db")
-    await asyncio.gather(*(migrate(url) for _ in range(4)))
-    await migrate(url)
-    engine = open_engine(url)
+async def test_processes_that_migrate_at_once_do_not_meet(empty_url: str) -> None:
+    """First starts of two processes at one moment all find a finished database, and a repeat changes nothing."""
+    assert await race(empty_url, migrated, [[None, None], [None, None]]) == {"migrated": 4}
+    await migrate(empty_url)
+    engine = open_engine(empty_url)
+    assert await is_current(engine)
     async with reading(engine) as connection:
         assert len((await connection.execute(select(plans))).all()) == 1
     await engine.dispose()

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database.engine import ANSWER_WITHIN_S, open_engine, reading, writing
 from database.postgresql import STATEMENT_WITHIN_S
-from database.tables import accounts, avatar_servers, leases, plans
-from domain.failures import Unavailable
+from database.tables import accounts, avatar_servers, leases, plans, slots
+from domain.failures import FailureCode, Refused, Unavailable
 from domain.leases import RenewalAnswer, Serving
 from support.databases import Database
 from support.postgresql_server import PostgreSQLServer
@@ -209,6 +209,20 @@ async def test_a_deadlock_is_worth_a_repeat(database: Database) -> None:
     assert outcomes.count("through") == 1
     (refused,) = [one for one in outcomes if isinstance(one, Unavailable)]
     assert "deadlock" in str(refused)
+
+
+@on_postgresql
+async def test_a_claim_waits_for_nobody(database: Database) -> None:
+    """A slot that somebody is about to take is passed over; where it is the only one, there is no capacity now."""
+    await database.server(slots=2)
+    found = await database.admitted(3)
+    async with writing(database.engine) as holder:
+        await holder.execute(select(slots).where(slots.c.number == 1).with_for_update())
+        await database.leases.claim(found[0], 1)
+        with pytest.raises(Refused) as refusal:
+            await database.leases.claim(found[1], 1)
+        assert refusal.value.code == FailureCode.AT_CAPACITY
+    await database.leases.claim(found[1], 1)
 
 
 @on_postgresql

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from database.engine import open_engine, reading
 from database.leases import Leases
+from database.migrations import upgrade
 from database.sessions import Sessions
 from domain.avatars import AspectRatio
 from domain.failures import Refused
@@ -41,6 +42,12 @@ async def admit(engine: AsyncEngine, wanted: tuple[str, str, str]) -> str:
         remaining_seconds=30,
     )
     return "admitted"
+
+
+async def migrated(engine: AsyncEngine, _: None) -> str:
+    """Bring the database up to date."""
+    await upgrade(engine)
+    return "migrated"
 
 
 async def race(url: str, attempt: Attempt, shares: Sequence[Sequence[Any]]) -> Counter[str]:

@@ -36,6 +36,10 @@ class DatabaseMaker(Protocol):
         """The address of a database with every table and nothing of another test in it."""
         ...
 
+    async def empty(self, folder: Path) -> str:
+        """The address of a database without a table."""
+        ...
+
     async def drop(self, url: str) -> None:
         """Delete a database; nobody uses it any more."""
         ...
@@ -58,6 +62,10 @@ class SQLiteMaker:
         file = folder / "greenroom.db"
         shutil.copyfile(self._template, file)
         return sqlite_url(file)
+
+    async def empty(self, folder: Path) -> str:
+        """A file that is not there yet."""
+        return sqlite_url(folder / "empty.db")
 
     async def drop(self, url: str) -> None:
         """It lies in the test's own folder."""
@@ -83,8 +91,9 @@ class PostgreSQLMaker:
             self._template = name
         return self._server.url(await self._create(f"TEMPLATE {self._template}"))
 
-    async def empty(self) -> str:
-        """The address of a database without a table."""
+    async def empty(self, folder: Path) -> str:
+        """A new one; `folder` stays empty."""
+        del folder
         return self._server.url(await self._create())
 
     async def drop(self, url: str) -> None:
@@ -254,6 +263,14 @@ async def database_maker(
 async def database_url(database_maker: DatabaseMaker, tmp_path: Path) -> AsyncIterator[str]:
     """The address of a fresh database."""
     url = await database_maker.fresh(tmp_path)
+    yield url
+    await database_maker.drop(url)
+
+
+@pytest.fixture
+async def empty_url(database_maker: DatabaseMaker, tmp_path: Path) -> AsyncIterator[str]:
+    """The address of a database that nobody has migrated."""
+    url = await database_maker.empty(tmp_path)
     yield url
     await database_maker.drop(url)
 

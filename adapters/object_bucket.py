@@ -26,7 +26,7 @@ ATTEMPTS = 2
 """The second is for a kept connection that the server has closed meanwhile. Steps do the real retrying."""
 
 BATCH = 1000
-"""As many keys S3 deletes at once."""
+"""As many keys S3 lists or deletes at once."""
 
 MISSING = frozenset({"NoSuchKey", "404"})
 REFUSALS = frozenset(
@@ -101,7 +101,7 @@ class BucketBackend:
         found: list[dict[str, Any]] = []
         more: dict[str, str] = {}
         while True:
-            page = await self._s3("list_objects_v2", Prefix=below, **more)
+            page = await self._s3("list_objects_v2", Prefix=below, MaxKeys=BATCH, **more)
             found += page.get("Contents", [])
             if not page.get("IsTruncated"):
                 return found

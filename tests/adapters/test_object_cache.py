@@ -13,12 +13,6 @@ from domain.failures import Unavailable
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> ObjectStore:
-    """An empty store."""
-    return ObjectStore(f"file://{tmp_path / 'objects'}")
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where the cache keeps its files; it makes the folder itself."""
     return tmp_path / "cache" / "pictures"

@@ -30,7 +30,10 @@ from runtime.temporal_client import connect
 from support.livekit_server import LiveKitServer
 from support.processes import left_after
 from support.room_viewer import RoomViewer
+from support.s3_server import s3_server
 from support.tokens import avatar_token, person_token
+
+__all__ = ["Live", "RealSystem", "new_room", "real_system", "require_real_parts", "s3_server"]
 
 Answer = dict[str, Any]
 

@@ -26,8 +26,8 @@ BUCKET = "greenroom-tests"
 """The one bucket; each test has its own prefix in it."""
 START_WITHIN_S = 30.0
 SERVICES = ("master", "volume", "filer", "s3", "admin")
-ACTIONS = ["Read", "Write", "List", "Tagging"]
-"""No administrator: such a one's writes would make the bucket that is missing."""
+READER = {"access_key": "an-access-key-that-may-only-read", "secret_key": "its-secret-key-that-nobody-else-uses"}
+"""Another key, for tests of what is not allowed."""
 
 
 def find_binary() -> Path | None:
@@ -65,9 +65,12 @@ class S3Server:
     def start(self) -> None:
         """Start, and wait until it takes an object."""
         self.folder.mkdir(exist_ok=True)
-        identity = {"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}
-        config = {"identities": [{"name": "test", "credentials": [identity], "actions": ACTIONS}]}
-        (self.folder / "s3.json").write_text(json.dumps(config))
+        # Neither is an administrator: such a one's writes would make a bucket that is missing.
+        identities = [
+            _identity("owner", ACCESS_KEY, SECRET_KEY, "Read", "Write", "List"),
+            _identity("reader", READER["access_key"], READER["secret_key"], "Read", "List"),
+        ]
+        (self.folder / "s3.json").write_text(json.dumps({"identities": identities}))
         self._lifeline = new_lifeline()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "runtime.launcher", "--end", "KILL", "--", str(self.binary), *self._arguments()],
@@ -120,6 +123,7 @@ class S3Server:
             "filer.localSocket": self.folder / "filer.sock",
             "admin.ui": "false",
             "webdav": "false",
+            "master.electionTimeout": "1s",
             "master.telemetry": "false",
             "bucket": BUCKET,
         }
@@ -139,6 +143,11 @@ class S3Server:
         finally:
             client.close()
         return True
+
+
+def _identity(name: str, access_key: str, secret_key: str, *actions: str) -> dict[str, Any]:
+    credentials = [{"accessKey": access_key, "secretKey": secret_key}]
+    return {"name": name, "credentials": credentials, "actions": actions}
 
 
 def _names() -> list[str]:
@@ -172,4 +181,4 @@ def s3_address(s3_server: S3Server) -> str:
     return f"s3://{BUCKET}/{uuid4().hex}"
 
 
-__all__ = ["ACCESS_KEY", "BUCKET", "SECRET_KEY", "S3Server", "make_s3_server", "s3_address", "s3_server"]
+__all__ = ["ACCESS_KEY", "BUCKET", "READER", "SECRET_KEY", "S3Server", "make_s3_server", "s3_address", "s3_server"]

@@ -1,0 +1,52 @@
+"""A gate before a real server: everything goes through it until it is shut, and again when it is opened."""
+
+import asyncio
+from contextlib import suppress
+
+
+class Gate:
+    """A TCP relay on a loopback port of its own, which it keeps."""
+
+    def __init__(self, port: int) -> None:
+        self._behind = port
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.port = 0
+
+    @property
+    def endpoint(self) -> str:
+        """Its address for HTTP."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def open(self) -> None:
+        """Let everybody in."""
+        self._server = await asyncio.start_server(self._relay, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def shut(self) -> None:
+        """Cut who is inside, and refuse who knocks; as a server's death does."""
+        if self._server is not None:
+            self._server.close()
+            for writer in self._writers:
+                writer.transport.abort()
+            await self._server.wait_closed()
+            self._server = None
+
+    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behind, to_behind = await asyncio.open_connection("127.0.0.1", self._behind)
+        mine = {writer, to_behind}
+        self._writers |= mine
+        try:
+            await asyncio.gather(_pass_on(reader, to_behind), _pass_on(behind, writer))
+        finally:
+            self._writers -= mine
+            for one in mine:
+                one.close()
+
+
+async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while data := await reader.read(2**16):
+            writer.write(data)
+            await writer.drain()
+        writer.write_eof()

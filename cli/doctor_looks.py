@@ -16,13 +16,14 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
 from adapters.detector_file import detector_path
+from adapters.object_backend import BucketMissing, StoreRefused, StoreUnreachable
 from adapters.object_store import ObjectStore
 from cli.doctor import FaultError, Look
 from contracts import queues, search_attributes
 from database.avatar_servers import AvatarServers
 from database.engine import open_engine
 from database.migrations import is_current
-from domain.failures import Refused
+from domain.failures import Refused, Unavailable
 from runtime.cache import cache_folder
 from runtime.external.found import MissingPartError
 from runtime.external.livekit_server import INSTALL, find_livekit_server
@@ -30,6 +31,16 @@ from runtime.external.temporal_cli import find_temporal
 from runtime.settings import Settings, SettingsError, parse_keys
 from runtime.temporal_client import connect
 
+STORE_WITHIN_S = 4
+"""Less than the doctor gives a look: it should be the one to say what helps."""
+STORE_HELP: dict[type[Unavailable], str] = {
+    StoreUnreachable: "check GREENROOM_STORAGE_ENDPOINT and that the server runs",
+    StoreRefused: (
+        "check GREENROOM_STORAGE_ACCESS_KEY, GREENROOM_STORAGE_SECRET_KEY, GREENROOM_STORAGE_REGION and what the "
+        "bucket's policy allows"
+    ),
+    BucketMissing: "make it, or check GREENROOM_STORAGE_URL",
+}
 KEYS = {"server_keys": "signs session tokens", "sealing_keys": "seals room tokens"}
 
 
@@ -99,10 +110,18 @@ async def opened_database(settings: Settings) -> AsyncIterator[AsyncEngine]:
 
 async def look_at_store(settings: Settings) -> str:
     """It can be written to."""
+    store = ObjectStore(settings.storage_address, **settings.storage_access)
     try:
-        await ObjectStore(settings.storage_address).check()
-    except Refused as trouble:
-        raise FaultError(f"it cannot be written to ({trouble}): check GREENROOM_STORAGE_URL") from None
+        async with asyncio.timeout(STORE_WITHIN_S):
+            await store.check()
+    except TimeoutError:
+        raise FaultError(
+            f"the object store does not answer within {STORE_WITHIN_S} s: {STORE_HELP[StoreUnreachable]}"
+        ) from None
+    except Unavailable as trouble:
+        raise FaultError(f"{trouble}: {STORE_HELP.get(type(trouble), 'check GREENROOM_STORAGE_URL')}") from None
+    finally:
+        await store.aclose()
     return "can be written to"
 
 

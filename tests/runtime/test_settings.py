@@ -81,6 +81,63 @@ def test_addresses_follow_the_data_folder_unless_they_are_given(tmp_path: Path) 
     assert (elsewhere.database_address, elsewhere.storage_address) == ("postgresql+asyncpg://db/x", "s3://bucket")
 
 
+S3 = {
+    "GREENROOM_STORAGE_URL": "s3://bucket/prefix",
+    "GREENROOM_STORAGE_ENDPOINT": "http://127.0.0.1:8333",
+    "GREENROOM_STORAGE_ACCESS_KEY": "an-id",
+    "GREENROOM_STORAGE_SECRET_KEY": SECRET,
+}
+
+
+def test_s3_needs_nothing_but_settings() -> None:
+    """What the store is told of an S3 server; on AWS everything but the address may be left to botocore."""
+    found = load_settings(S3)
+    assert found.storage_address == "s3://bucket/prefix"
+    assert found.storage_access == {
+        "endpoint": "http://127.0.0.1:8333",
+        "access_key": "an-id",
+        "secret_key": SECRET,
+        "region": "",
+    }
+    assert load_settings({"GREENROOM_STORAGE_URL": "s3://bucket"}).storage_access["endpoint"] == ""
+    assert load_settings({}).storage_access == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"URL": ""}, "ENDPOINT"),
+        ({"URL": "file:///objects"}, "URL"),
+        ({"URL": "s3://"}, "URL"),
+        ({"URL": "s3:///prefix"}, "URL"),
+        ({"ACCESS_KEY": ""}, "ACCESS_KEY"),
+        ({"SECRET_KEY": ""}, "SECRET_KEY"),
+        ({"ACCESS_KEY": "", "SECRET_KEY": "", "PUBLIC_ENDPOINT": "https://s3.example"}, "PUBLIC_ENDPOINT"),
+        ({"ENDPOINT": "127.0.0.1:8333"}, "ENDPOINT"),
+        ({"ENDPOINT": "ftp://host"}, "ENDPOINT"),
+        ({"ENDPOINT": "http://"}, "ENDPOINT"),
+        ({"ENDPOINT": "http://host:port"}, "ENDPOINT"),
+        ({"ENDPOINT": f"http://user:{SECRET}@host"}, "ENDPOINT"),
+        ({"PUBLIC_ENDPOINT": f"https://host/?token={SECRET}"}, "PUBLIC_ENDPOINT"),
+    ],
+)
+def test_what_cannot_be_an_s3_server_stops_the_start(changes: dict[str, str], named: str) -> None:
+    """Rather than the first picture; the variable is named and no value is quoted."""
+    environ = {**S3, **{f"GREENROOM_STORAGE_{name}": text for name, text in changes.items()}}
+    with pytest.raises(SettingsError) as caught:
+        load_settings(environ)
+    assert f"GREENROOM_STORAGE_{named}" in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_settings_do_not_show_themselves() -> None:
+    """A representation that gets into a log or an error holds no secret."""
+    environ = {**S3, "GREENROOM_SERVER_KEYS": f"k1:{KEY}", "GREENROOM_DATABASE_URL": f"postgresql://u:{SECRET}@db/x"}
+    shown = f"{load_settings(environ)!r} {load_settings(environ)}"
+    assert SECRET not in shown
+    assert KEY not in shown
+
+
 def test_a_relative_data_folder_is_made_absolute() -> None:
     """The folder stays the same when a process changes its own."""
     assert Settings().data_path == Path.cwd() / ".greenroom"

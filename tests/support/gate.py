@@ -10,6 +10,7 @@ class Gate:
     def __init__(self, port: int) -> None:
         self._behind = port
         self._server: asyncio.Server | None = None
+        self._flows = asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = 0
 
@@ -20,13 +21,19 @@ class Gate:
 
     async def open(self) -> None:
         """Let everybody in."""
+        self._flows.set()
         self._server = await asyncio.start_server(self._relay, "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
+
+    def hold(self) -> None:
+        """Let nothing through any more, and say nothing: as a server that has stopped, or a network that is cut."""
+        self._flows.clear()
 
     async def shut(self) -> None:
         """Cut who is inside, and refuse who knocks; as a server's death does."""
         if self._server is not None:
             self._server.close()
+            self._flows.set()
             for writer in self._writers:
                 writer.transport.abort()
             await self._server.wait_closed()
@@ -37,16 +44,16 @@ class Gate:
         mine = {writer, to_behind}
         self._writers |= mine
         try:
-            await asyncio.gather(_pass_on(reader, to_behind), _pass_on(behind, writer))
+            await asyncio.gather(self._pass_on(reader, to_behind), self._pass_on(behind, writer))
         finally:
             self._writers -= mine
             for one in mine:
                 one.close()
 
-
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        while data := await reader.read(2**16):
-            writer.write(data)
-            await writer.drain()
-        writer.write_eof()
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(2**16):
+                await self._flows.wait()
+                writer.write(data)
+                await writer.drain()
+            writer.write_eof()

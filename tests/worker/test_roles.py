@@ -31,11 +31,13 @@ import_module("api.app").create_app(Settings(server_keys=KEY, sealing_keys=KEY),
 TELL = "\nprint(*sorted({name.partition('.')[0] for name in sys.modules}))\n"
 
 MEDIA = {"PIL", "cv2", "insightface", "livekit", "numpy", "onnxruntime"}
+S3 = {"aiobotocore", "botocore", "s3fs"}
+"""Only for a store at an S3 address, and only when it is opened."""
 FORBIDDEN = {
-    "api": MEDIA | {"activities", "presence"},
-    "sessions": MEDIA | {"api", "litestar", "presence"},
-    "faces": {"api", "database", "litestar", "livekit", "presence", "sqlalchemy"},
-    "avatar": MEDIA | {"api", "litestar", "workflows"},
+    "api": S3 | MEDIA | {"activities", "presence"},
+    "sessions": S3 | MEDIA | {"api", "litestar", "presence"},
+    "faces": S3 | {"api", "database", "litestar", "livekit", "presence", "sqlalchemy"},
+    "avatar": S3 | MEDIA | {"api", "litestar", "workflows"},
 }
 NEEDED = {
     "api": {"litestar", "sqlalchemy", "workflows"},

@@ -57,7 +57,11 @@ def worker_command(role: str) -> None:
 
 @click.command("migrate")
 def migrate_command() -> None:
-    """Make or change the database's tables for this version. Safe to repeat."""
+    """Make or change the database's tables for this version. Safe to repeat.
+
+    With GREENROOM_FIRST_API_KEY it also makes the account `local`, which that key opens.
+    """
+    from cli.local_account import prepare_local_account  # noqa: PLC0415
     from database.migrations import migrate  # noqa: PLC0415
     from runtime.settings import load_settings  # noqa: PLC0415
 
@@ -65,3 +69,6 @@ def migrate_command() -> None:
         settings = load_settings(os.environ)
     asyncio.run(migrate(settings.database_address))
     click.echo("The database is up to date.")
+    if settings.first_api_key:
+        asyncio.run(prepare_local_account(settings, settings.first_api_key))
+        click.echo("The account `local` is there, and GREENROOM_FIRST_API_KEY opens it.")

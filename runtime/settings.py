@@ -81,8 +81,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     face_device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where detection runs. `cuda` refuses to start without CUDA; `auto` takes what is there."""
 
-    avatar_name: str = "avatar-1"
-    """What this avatar server is called in lists and in the Temporal UI."""
+    first_api_key: Annotated[str, msgspec.Meta(pattern=r"^(\S{32,})?$")] = ""
+    """A key, of 32 characters or more, for which `greenroom migrate` makes the account `local`; empty means none."""
+
+    avatar_name: str = ""
+    """What this avatar server is called in lists and in the Temporal UI; empty means as its machine."""
 
     avatar_slots: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 2
     """How many sessions this avatar server serves at once."""

@@ -1,5 +1,6 @@
 """The avatar role: one boot of an avatar server, its media processes, and the steps on its own queue."""
 
+import socket
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -33,7 +34,9 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
     await pool.start()
     seats = Seats(pool)
     boot_id = str(ULID()).lower()
-    boot = Boot(boot_id=boot_id, name=settings.avatar_name, queue=avatar_queue(boot_id), slots=settings.avatar_slots)
+    # In containers each replica's host name is its own.
+    name = settings.avatar_name or socket.gethostname()
+    boot = Boot(boot_id=boot_id, name=name, queue=avatar_queue(boot_id), slots=settings.avatar_slots)
     renewal = Renewal(boot, AvatarServers(engine), seats)
     rooms = RoomActivities(
         client=client,

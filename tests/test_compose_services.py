@@ -1,0 +1,70 @@
+"""Every service's command line as compose would start it, in compose's order, with its health checks; then one call."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import httpx
+
+from runtime.cache import cache_folder
+from runtime.external.livekit_server import find_livekit_server
+from runtime.supervisor import Supervisor
+from support.compose import services, write_env
+from support.compose_services import STAND_INS, ComposedSystem
+from support.livekit_server import LiveKitServer
+from support.pictures import astronaut
+from support.postgresql_server import running_postgresql
+from support.processes import left_after
+from support.real_system import new_room, require_real_parts
+from support.room_viewer import RoomViewer
+from support.tokens import avatar_token, person_token
+
+SETTINGS = {"GREENROOM_ROOM_HOSTS": "127.0.0.1", "LIVEKIT_NODE_IP": "127.0.0.1"}
+"""What an operator on a machine with this address would write into `.env`."""
+
+
+async def test_services_start_as_compose_would_and_carry_a_session(tmp_path: Path) -> None:
+    """All services become healthy in the file's order; a picture is uploaded, a session starts, is seen, and ends."""
+    require_real_parts(os.environ)
+    env = write_env(tmp_path, **SETTINGS)
+    died: list[tuple[str, str]] = []
+    with running_postgresql() as postgres:
+        async with Supervisor(logs=tmp_path, announce=lambda part, text: died.append((part, text))) as supervisor:
+            system = ComposedSystem(services(project=tmp_path), tmp_path / "files", supervisor)
+            try:
+                await system.up(postgres)
+                await call(system, env)
+                healthy = await asyncio.gather(*(system.is_healthy(name) for name in system.services))
+                await supervisor.aclose()
+            finally:
+                system.tidy()
+        run = supervisor.run
+    assert dict(zip(system.services, healthy, strict=True)) == dict.fromkeys(system.services, True)
+    assert died == []
+    assert set(STAND_INS) < set(system.services)
+    assert left_after(run, 2) == []
+
+
+async def call(system: ComposedSystem, env: dict[str, str]) -> None:
+    """One session, from the upload to its end, by the key that the migration let in."""
+    found = find_livekit_server(cache_folder(os.environ), os.environ)
+    assert found is not None
+    key, secret = env["LIVEKIT_API_KEY"], env["LIVEKIT_API_SECRET"]
+    livekit = LiveKitServer(found.path, port=system.ports[7880], api_key=key, api_secret=secret)
+    name = new_room()
+    headers = {"x-api-key": env["GREENROOM_FIRST_API_KEY"]}
+    base = f"http://127.0.0.1:{system.ports[8080]}"
+    viewer = RoomViewer(livekit.url, person_token(livekit, name, identity="viewer"))
+    async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60) as http, viewer:
+        made = await http.post("/v1/avatars/upload-face", files={"file": ("face.png", astronaut())})
+        assert made.status_code == 201, made.text
+        picture = await http.get(made.json()["image_url"])
+        assert (picture.status_code, picture.headers["content-type"]) == (200, "image/jpeg")
+        room = {"platform": "livekit", "url": livekit.url, "token": avatar_token(livekit, name)}
+        created = await http.post("/v1/sessions", json={"avatar": made.json()["avatar_id"], "room": room})
+        assert created.status_code == 201, created.text
+        await viewer.wait_frames(5)
+        ready = await http.get("/readyz")
+        assert ready.status_code == 200, ready.text
+        ended = await http.post(f"/v1/sessions/{created.json()['session']['session_id']}/end")
+        assert ended.json()["session"]["end_reason"] == "ended_by_request"

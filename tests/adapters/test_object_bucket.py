@@ -156,9 +156,7 @@ async def test_what_is_no_s3_server_is_a_trouble(s3_server: S3Server, s3_address
 
 async def test_a_store_heals_when_its_server_is_back(s3_server: S3Server, s3_address: str) -> None:
     """The connections that it kept are dead; neither the first call nor a later one fails for that."""
-    gate = Gate(s3_server.ports["s3.port"])
-    await gate.open()
-    async with opened(s3_address, endpoint=gate.endpoint, **KEYS) as store:
+    async with Gate(s3_server.ports["s3.port"]) as gate, opened(s3_address, endpoint=gate.endpoint, **KEYS) as store:
         await asyncio.gather(*(store.put(f"a/{number}", b"x") for number in range(5)))
         await gate.shut()
         with pytest.raises(StoreUnreachable):
@@ -168,7 +166,6 @@ async def test_a_store_heals_when_its_server_is_back(s3_server: S3Server, s3_add
         await gate.shut()
         await gate.open()  # nobody noticed: the connections of the pool are all dead
         await asyncio.gather(*(store.get(f"a/{number}") for number in range(5)))
-    await gate.shut()
 
 
 async def test_more_objects_than_one_page_are_deleted(

@@ -50,21 +50,19 @@ class Site:
 @asynccontextmanager
 async def site(server: S3Server, address: str, folder: Path, **more: str) -> AsyncIterator[Site]:
     """An API that reaches the server through a gate."""
-    gate = Gate(server.ports["s3.port"])
-    await gate.open()
-    settings = settings_in(folder, **server.settings(address, endpoint=gate.endpoint, **more))
-    await migrate(settings.database_address)
-    app = create_app(settings, {"TEMPORAL_ADDRESS": NOBODY})
-    async with serving(app) as http:
-        services: Any = app.state.services
-        await services.accounts.create("acct_1", "tester")
-        await services.accounts.add_key("acct_1", key_hash(KEY), "first")
-        avatar = an_avatar(f"avat_{ULID()}", "acct_1")
-        await services.avatars.register(avatar, "0" * 64)
-        for portrait in avatar.portraits.values():
-            await services.store.put(portrait.key, portrait.key.encode())
-        yield Site(http=http, gate=gate, store=services.store, avatar=avatar)
-    await gate.shut()
+    async with Gate(server.ports["s3.port"]) as gate:
+        settings = settings_in(folder, **server.settings(address, endpoint=gate.endpoint, **more))
+        await migrate(settings.database_address)
+        app = create_app(settings, {"TEMPORAL_ADDRESS": NOBODY})
+        async with serving(app) as http:
+            services: Any = app.state.services
+            await services.accounts.create("acct_1", "tester")
+            await services.accounts.add_key("acct_1", key_hash(KEY), "first")
+            avatar = an_avatar(f"avat_{ULID()}", "acct_1")
+            await services.avatars.register(avatar, "0" * 64)
+            for portrait in avatar.portraits.values():
+                await services.store.put(portrait.key, portrait.key.encode())
+            yield Site(http=http, gate=gate, store=services.store, avatar=avatar)
 
 
 async def test_clients_get_pictures_from_the_s3_server_itself(

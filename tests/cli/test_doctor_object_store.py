@@ -55,11 +55,9 @@ async def test_a_server_that_says_nothing_is_given_up(
 ) -> None:
     """Before the doctor's own patience is over, which would say less."""
     monkeypatch.setattr(doctor_looks, "STORE_WITHIN_S", 0.5)
-    gate = Gate(s3_server.ports["s3.port"])
-    await gate.open()
-    gate.hold()
-    finding = await found(s3_server, s3_address, endpoint=gate.endpoint)
-    await gate.shut()
+    async with Gate(s3_server.ports["s3.port"]) as gate:
+        gate.hold()
+        finding = await found(s3_server, s3_address, endpoint=gate.endpoint)
     assert "does not answer within 0.5 s" in finding.text
     assert "GREENROOM_STORAGE_ENDPOINT" in finding.text
 

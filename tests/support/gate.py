@@ -2,10 +2,11 @@
 
 import asyncio
 from contextlib import suppress
+from typing import Self
 
 
 class Gate:
-    """A TCP relay on a loopback port of its own, which it keeps."""
+    """A TCP relay on a loopback port of its own, which it keeps; open inside `async with`."""
 
     def __init__(self, port: int) -> None:
         self._behind = port
@@ -18,6 +19,13 @@ class Gate:
     def endpoint(self) -> str:
         """Its address for HTTP."""
         return f"http://127.0.0.1:{self.port}"
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.shut()
 
     async def open(self) -> None:
         """Let everybody in."""

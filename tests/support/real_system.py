@@ -33,7 +33,7 @@ from support.room_viewer import RoomViewer
 from support.s3_server import s3_server
 from support.tokens import avatar_token, person_token
 
-__all__ = ["Live", "RealSystem", "new_room", "real_system", "require_real_parts", "s3_server"]
+__all__ = ["Live", "RealSystem", "new_room", "real_system", "require_real_parts", "running_real_system", "s3_server"]
 
 Answer = dict[str, Any]
 
@@ -202,15 +202,22 @@ def require_real_parts(environ: Mapping[str, str]) -> None:
 @pytest.fixture(scope="session")
 async def real_system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RealSystem]:
     """One system for every end-to-end test; each brings its own rooms and sessions. It leaves no process behind."""
+    async with running_real_system(tmp_path_factory.mktemp("real-system")) as system:
+        yield system
+
+
+@asynccontextmanager
+async def running_real_system(folder: Path, **settings: str) -> AsyncIterator[RealSystem]:
+    """A system on this machine, with some settings of its own; it leaves no process behind."""
     require_real_parts(os.environ)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
-    environ |= {"GREENROOM_FRAME_MARKER": "1", "GREENROOM_AVATAR_SLOTS": str(SLOTS)}
+    settings = {"frame_marker": "1", "avatar_slots": str(SLOTS), **settings}
+    environ |= {f"GREENROOM_{name.upper()}": value for name, value in settings.items()}
     said: list[tuple[str, str]] = []
-    folder = tmp_path_factory.mktemp("real-system")
     options = system_options(environ, data_dir=folder, free_ports=True, asked={})
     options = replace(options, announce=lambda part, text: said.append((part, text)))
     async with running_system(options) as running, AsyncExitStack() as stack:
-        engine = open_engine(f"sqlite+aiosqlite:///{folder / 'greenroom.db'}")
+        engine = open_engine(settings.get("database_url", f"sqlite+aiosqlite:///{folder / 'greenroom.db'}"))
         stack.push_async_callback(engine.dispose)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=70))
         where = {"TEMPORAL_ADDRESS": running.temporal_address, "TEMPORAL_NAMESPACE": "default"}

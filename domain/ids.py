@@ -4,6 +4,8 @@ SESSION_PREFIX = "sess_"
 AVATAR_PREFIX = "avat_"
 PUBLIC_AVATAR_PREFIX = "PUBLIC/"
 ACCOUNT_PREFIX = "acct_"
+LONGEST = 200
+"""Characters of an id."""
 
 
 def session_id(ulid: str) -> str:
@@ -22,5 +24,15 @@ def account_id(ulid: str) -> str:
 
 
 def is_avatar_id(text: str) -> bool:
-    """Does the text name an avatar, by its prefix? Real ids differ in length, so nothing else is checked."""
-    return text.startswith((AVATAR_PREFIX, PUBLIC_AVATAR_PREFIX)) and len(text) <= 200  # noqa: PLR2004
+    """Does the text name an avatar, by its prefix? Real ids differ in length and alphabet."""
+    return text.startswith((AVATAR_PREFIX, PUBLIC_AVATAR_PREFIX)) and _can_be_an_id(text)
+
+
+def is_session_id(text: str) -> bool:
+    """Does the text name a session, by its prefix?"""
+    return text.startswith(SESSION_PREFIX) and _can_be_an_id(text)
+
+
+def _can_be_an_id(text: str) -> bool:
+    """No database takes every character (PostgreSQL no NUL), and none of those that it does not take can be seen."""
+    return len(text) <= LONGEST and text.isprintable()

@@ -22,6 +22,7 @@ from contracts.http import (
 )
 from contracts.session_workflow import EndSession
 from domain.failures import FailureCode, Refused, Unavailable
+from domain.ids import is_session_id
 from domain.plans import Concurrency
 from domain.session import Session, SessionStatus
 
@@ -91,7 +92,7 @@ async def end_session(
 
 async def _own(services: Services, account_id: str, session_id: str) -> Session:
     """The session, if it is this account's: whether another account has it is nobody's business."""
-    session = await services.sessions.get(session_id)
+    session = await services.sessions.get(session_id) if is_session_id(session_id) else None
     if session is None or session.account_id != account_id:
         raise Refused(FailureCode.SESSION_NOT_FOUND, "Session not found")
     return session

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select, update
 
 from database.tables import leases, session_events, sessions
+from domain.avatars import AspectRatio
 from domain.failures import FailureCode, Refused
 from domain.plans import Concurrency
 from domain.session import SessionStatus
@@ -245,6 +246,18 @@ async def test_ends_and_starts_at_once_leave_one_story(database: Database) -> No
         started = [] if isinstance(outcomes[1], Refused) else ["record_started"]
         assert steps == ["admit_session", *started, "record_ended"]
     assert await database.rows(select(leases).where(leases.c.revoked_at.is_(None))) == []
+
+
+async def test_metadata_of_any_text_comes_back(database: Database) -> None:
+    """NUL, half a surrogate pair, every script, numbers beyond 64 bits and a quarter of a megabyte are kept as sent."""
+    metadata = {"a\0b": "\0", "half": "\ud800", "ключ": "🎭", "big": 2**70, "long": "x" * 2**18, "": [None, 0.1]}
+    account_id, avatar_id = await database.account(), await database.avatar()
+    wanted: dict[str, Any] = {"session_id": "sess_1", "account_id": account_id, "avatar_id": avatar_id}
+    wanted |= {"aspect_ratio": AspectRatio.SQUARE, "metadata": metadata, "remaining_seconds": 30}
+    await database.sessions.admit(**wanted)
+    session = await database.sessions.get("sess_1")
+    assert session is not None
+    assert session.metadata == metadata
 
 
 async def test_the_database_itself_refuses_half_an_end(database: Database) -> None:

@@ -80,6 +80,9 @@ async def test_an_outage_of_s3_touches_no_session(site: Site, measured: Callable
         ready = (await system.call("GET", "/readyz")).json()
         assert ready["parts"] | {"storage": ""} == {**dict.fromkeys(ready["parts"], "ok"), "storage": ""}
         assert ready["parts"]["storage"] != "ok"
+        by_id = await system.create(avatar, system.room(room=new_room()))  # its portrait is in the server's cache
+        assert by_id.status_code == 201, by_id.text
+        await system.end(by_id.json()["session"]["session_id"])
         seen = len(live.viewer.frames)
         await live.viewer.wait_frames(seen + 10)
         began = time.monotonic()

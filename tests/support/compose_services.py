@@ -18,7 +18,7 @@ from pathlib import Path
 from runtime.cache import cache_folder
 from runtime.external.livekit_server import find_livekit_server
 from runtime.supervision.part import Part, foreign_part, python_part
-from runtime.supervision.readiness import AnswersAt, ListensOn, Ready, Says
+from runtime.supervision.readiness import ListensOn, Ready, Says
 from runtime.supervisor import Supervisor
 from runtime.system.plan import TEMPORAL_TUNING
 from runtime.system.ports import LOOPBACK, free_port
@@ -35,7 +35,7 @@ STAND_INS = ("temporal-schema", "temporal-ui")
 """They cannot be run here, and the dev server needs neither."""
 
 ONCE = {"migrate": "greenroom", "temporal-namespace": "deploy/temporal"}
-WEED = tuple(f"{part}.port{kind}" for part in ("master", "volume", "filer") for kind in ("", ".grpc"))
+WEED = (*(f"{part}.port{kind}" for part in ("master", "volume", "filer") for kind in ("", ".grpc")), "s3.port.grpc")
 HEALTHY_WITHIN_S = 60.0
 
 
@@ -48,12 +48,10 @@ class ComposedSystem:
         self.folder = folder
         folder.mkdir(parents=True)
         self.supervisor = supervisor
-        taken: set[int] = set()
         self.ports: dict[int, int] = {}
         for number in (number for numbers in PORTS.values() for number in numbers):
-            self.ports[number] = free_port(taken)
-            taken.add(self.ports[number])
-        self.weed_ports = {flag: free_port(taken) for flag in (*WEED, "s3.port.grpc")}
+            self.ports[number] = free_port(set(self.ports.values()))
+        self.weed_ports: dict[str, int] = {}
         self._reached = {name: asyncio.Event() for name in services}
 
     async def up(self, postgres: PostgreSQLServer) -> None:
@@ -149,6 +147,8 @@ class ComposedSystem:
         """The image's own entry point adds the arguments that stand here; the ports would be the container's own."""
         binary = find_binary()
         assert binary is not None
+        for flag in WEED:
+            self.weed_ports[flag] = free_port({*self.ports.values(), *self.weed_ports.values()})
         flags = [f"-{flag}={port}" for flag, port in self.weed_ports.items()]
         flags += [f"-{part}.localSocket={self.folder / name / part}" for part in ("s3", "filer")]
         added = f"-dir={self.folder / name} -volume.max=0 -master.volumePreallocate -master.volumeSizeLimitMB=1024"
@@ -162,11 +162,11 @@ class ComposedSystem:
     def _temporal(self, name: str) -> tuple[tuple[str, ...], Ready]:
         """The dev server, without the search attributes: `temporal-namespace` makes them."""
         port, http = self.ports[7233], self.ports[7243]
-        flags = ["--ip", LOOPBACK, "--port", str(port), "--http-port", str(http), "--headless", "--log-level", "error"]
+        flags = ["--ip", LOOPBACK, "--port", str(port), "--http-port", str(http), "--headless", "--log-level", "never"]
         for key, value in TEMPORAL_TUNING.items():
             flags += ["--dynamic-config-value", f"{key}={json.dumps(value)}"]
         command = foreign_part(str(SCRIPTS / "temporal"), "server", "start-dev", *flags, end="KILL")
-        return command, AnswersAt(url=f"http://{LOOPBACK}:{http}/api/v1/namespaces/default")
+        return command, ListensOn(host=LOOPBACK, port=http)
 
     async def _name_superuser(self, postgres: PostgreSQLServer) -> None:
         """Call the superuser as the image does. The tests' own is called as one of the roles that are to be made."""

@@ -41,6 +41,7 @@ STORE_HELP: dict[type[Unavailable], str] = {
     ),
     BucketMissing: "make it, or check GREENROOM_STORAGE_URL",
 }
+STORE_HELP_ELSE = "check GREENROOM_STORAGE_URL, and for S3 GREENROOM_STORAGE_ENDPOINT and GREENROOM_STORAGE_REGION"
 KEYS = {"server_keys": "signs session tokens", "sealing_keys": "seals room tokens"}
 
 
@@ -119,7 +120,7 @@ async def look_at_store(settings: Settings) -> str:
             f"the object store does not answer within {STORE_WITHIN_S} s: {STORE_HELP[StoreUnreachable]}"
         ) from None
     except Unavailable as trouble:
-        raise FaultError(f"{trouble}: {STORE_HELP.get(type(trouble), 'check GREENROOM_STORAGE_URL')}") from None
+        raise FaultError(f"{trouble}: {STORE_HELP.get(type(trouble), STORE_HELP_ELSE)}") from None
     finally:
         await store.aclose()
     return "can be written to"

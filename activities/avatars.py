@@ -53,6 +53,14 @@ class AvatarActivities:
             await self._avatars.register(avatar, value.source_sha256)
         return steps.Done()
 
+    @steps.add_portraits.implementation
+    async def add_portraits(self, value: steps.AddPortraitsInput) -> steps.Done:
+        """Add portraits to an avatar; a repeat changes nothing. AVATAR_NOT_FOUND if it was deleted meanwhile."""
+        portraits = {portrait.profile: to_domain(portrait) for portrait in value.portraits}
+        with translated():
+            await self._avatars.add_portraits(value.avatar_id, portraits)
+        return steps.Done()
+
     @steps.forget_avatar.implementation
     async def forget_avatar(self, value: steps.ForgetAvatarInput) -> steps.Done:
         """Delete the avatar's row and pictures, unless a session refers to it."""

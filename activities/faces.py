@@ -1,10 +1,12 @@
 """Faces: one decoded picture becomes the aligned portraits of its one face, or a verdict."""
 
 import asyncio
+from collections.abc import Collection, Mapping
 
 from activities.beats import beating
 from activities.failures import translated
-from adapters.face_alignment import AlignedPicture, MadePortraits, PortraitMaker
+from adapters.face_alignment import AlignedPicture, MadePortraits, PortraitMaker, align_all
+from adapters.face_detection import to_keypoints
 from adapters.image_pixels import load_rgb
 from adapters.object_store import ObjectStore
 from contracts import steps
@@ -25,13 +27,32 @@ class FaceActivities:
             async with beating():
                 data = await self._store.get(value.picture.key, value.picture.sha256)
                 longer = max(value.source_width, value.source_height)
-                made = await asyncio.to_thread(self._make, data, longer)
-                portraits = [await self._stage(picture, value.staging_prefix) for picture in made.pictures.values()]
-        return steps.AlignFaceResult(primary=made.primary, portraits=tuple(portraits), measures=_measures(made))
+                made = await asyncio.to_thread(self._make, data, longer, value.wanted)
+                portraits = await self._stage_all(made.pictures, value.staging_prefix)
+        return steps.AlignFaceResult(
+            primary=made.primary,
+            portraits=portraits,
+            measures=_measures(made),
+            keypoints=made.keypoints,
+            stage_ms=dict(made.stage_ms),
+        )
 
-    def _make(self, data: bytes, source_side: int) -> MadePortraits:
+    @steps.cut_portraits.implementation
+    async def cut_portraits(self, value: steps.CutPortraitsInput) -> steps.CutPortraitsResult:
+        """Cut further portraits of a face that was found and judged already."""
+        with translated():
+            async with beating():
+                data = await self._store.get(value.picture.key, value.picture.sha256)
+                pictures = await asyncio.to_thread(_cut, data, value)
+                portraits = await self._stage_all(pictures, value.staging_prefix)
+        return steps.CutPortraitsResult(portraits=portraits)
+
+    def _make(self, data: bytes, source_side: int, wanted: Collection[str]) -> MadePortraits:
         rgb = load_rgb(data)
-        return self._maker.make(rgb, max(rgb.shape[:2]) / source_side)
+        return self._maker.make(rgb, max(rgb.shape[:2]) / source_side, wanted=wanted)
+
+    async def _stage_all(self, pictures: Mapping[str, AlignedPicture], prefix: str) -> tuple[StoredPortrait, ...]:
+        return tuple([await self._stage(picture, prefix) for picture in pictures.values()])
 
     async def _stage(self, picture: AlignedPicture, prefix: str) -> StoredPortrait:
         key = f"{prefix}/{picture.profile.replace(':', 'x')}.jpg"
@@ -43,6 +64,10 @@ class FaceActivities:
             height=picture.height,
             keypoints=picture.keypoints,
         )
+
+
+def _cut(data: bytes, value: steps.CutPortraitsInput) -> dict[str, AlignedPicture]:
+    return align_all(load_rgb(data), to_keypoints(value.keypoints), value.profiles)
 
 
 def _measures(made: MadePortraits) -> FaceMeasures:

@@ -1,5 +1,7 @@
 """Decoding: the staged bytes become an upright RGB picture, in a process that no picture can stall."""
 
+import time
+
 from activities.beats import beating
 from activities.failures import translated
 from adapters.image_decoding import ImageDecoder
@@ -21,7 +23,9 @@ class ImageActivities:
         with translated():
             async with beating():
                 data = await self._store.get(value.source.key, value.source.sha256)
+                began = time.perf_counter()
                 decoded = await self._decoder.decode(data)
+                took_ms = (time.perf_counter() - began) * 1000
                 key = f"{value.staging_prefix}/decoded.jpg"
                 sha256 = await self._store.put(key, decoded.jpeg)
         return steps.DecodeImageResult(
@@ -31,4 +35,5 @@ class ImageActivities:
             source_format=decoded.source_format,
             source_width=decoded.source_width,
             source_height=decoded.source_height,
+            stage_ms={"decode": round(took_ms, 1)},
         )

@@ -1,7 +1,8 @@
 """From a decoded picture to aligned portraits: detect, judge, cut, encode. Refuses faces that are not usable."""
 
 import logging
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -11,7 +12,7 @@ from adapters.face_detection import FaceDetector, to_keypoints
 from adapters.face_framing import overhang, search_cut
 from adapters.face_measuring import measure_crop
 from adapters.image_pixels import Affine, Rgb, encode_jpeg, map_points, warp
-from domain.avatars import AspectRatio, orientation_of
+from domain.avatars import PREVIEW, AspectRatio, orientation_of
 from domain.face_measures import FaceMeasures, FaceObservation, Keypoints
 from domain.portraits import FRAMINGS, UNCOVERED_WARNING, FaceThresholds, Framing, faces_that_count, judge
 
@@ -54,6 +55,10 @@ class MadePortraits:
     primary: AspectRatio
     """The profile that fits the source's shape."""
     measures: FaceMeasures
+    keypoints: Keypoints
+    """In pixels of the decoded picture: from them further portraits can be cut without looking again."""
+    stage_ms: Mapping[str, float]
+    """Milliseconds of each stage: find, align."""
 
 
 class PortraitMaker:
@@ -63,16 +68,26 @@ class PortraitMaker:
         self._detector = detector
         self._thresholds = thresholds or FaceThresholds()
 
-    def make(self, rgb: Rgb, source_scale: float = 1.0) -> MadePortraits:
-        """Portraits of the one usable face in a picture; Refused, with the measures, where there is none.
+    def make(self, rgb: Rgb, source_scale: float = 1.0, *, wanted: Collection[str] = ()) -> MadePortraits:
+        """The primary portrait, the preview and what else is wanted, of the one usable face in a picture.
 
-        `source_scale` is the picture's size over the original's: limits in pixels count the original's.
+        Refused, with the measures, where there is none. `source_scale` is the picture's size over the original's:
+        limits in pixels count the original's.
         """
-        height, width = rgb.shape[:2]
+        began = time.perf_counter()
         seen = self.observe(rgb, source_scale)
         measures = judge(seen, self._thresholds)
-        pictures = {profile: align(rgb, seen.keypoints, profile, framing) for profile, framing in FRAMINGS.items()}
-        return MadePortraits(pictures=pictures, primary=orientation_of(width, height), measures=measures)
+        found = time.perf_counter()
+        primary = orientation_of(rgb.shape[1], rgb.shape[0])
+        pictures = align_all(rgb, seen.keypoints, {primary, PREVIEW, *wanted})
+        times = {"find": found - began, "align": time.perf_counter() - found}
+        return MadePortraits(
+            pictures=pictures,
+            primary=primary,
+            measures=measures,
+            keypoints=seen.keypoints,
+            stage_ms={stage: round(seconds * 1000, 1) for stage, seconds in times.items()},
+        )
 
     def observe(self, rgb: Rgb, source_scale: float = 1.0) -> FaceObservation:
         """What is seen of the biggest face; NO_FACE if nothing counts as one."""
@@ -88,6 +103,12 @@ class PortraitMaker:
             keypoints=keypoints,
             crop=measure_crop(rgb, keypoints),
         )
+
+
+def align_all(rgb: Rgb, keypoints: Keypoints, profiles: Collection[str]) -> dict[str, AlignedPicture]:
+    """The portraits of some profiles, in the order of the table."""
+    wanted = {profile: framing for profile, framing in FRAMINGS.items() if profile in profiles}
+    return {profile: align(rgb, keypoints, profile, framing) for profile, framing in wanted.items()}
 
 
 def align(rgb: Rgb, keypoints: Keypoints, profile: str, framing: Framing) -> AlignedPicture:

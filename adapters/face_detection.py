@@ -1,6 +1,7 @@
 """Where are the faces? SCRFD, loaded by insightface from one checked file. Judges nothing and downloads nothing."""
 
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -140,6 +141,6 @@ def to_detection(box: npt.NDArray[np.float64], points: npt.NDArray[np.float64]) 
     return Detection(face=face, keypoints=to_keypoints(points))
 
 
-def to_keypoints(points: npt.NDArray[np.float64]) -> Keypoints:
+def to_keypoints(points: Iterable[Iterable[float]]) -> Keypoints:
     """Five rows as five points."""
     return cast("Keypoints", tuple((float(x), float(y)) for x, y in points))

@@ -4,8 +4,6 @@ from temporalio.client import (
     Client,
     WithStartWorkflowOperation,
     WorkflowUpdateFailedError,
-    WorkflowUpdateHandle,
-    WorkflowUpdateStage,
 )
 from temporalio.common import (
     SearchAttributePair,
@@ -15,7 +13,7 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.temporal_calls import TASK_WITHIN, Canceller, TooLong, bounded, refusal_of
+from api.temporal_calls import TASK_WITHIN, Canceller, Starter, TooLong, bounded
 from contracts import queues, search_attributes
 from contracts.session_workflow import (
     CREATE_UPDATE_ID,
@@ -26,50 +24,31 @@ from contracts.session_workflow import (
     SessionStarted,
     workflow_id,
 )
-from domain.failures import FailureCode, Refused, Unavailable
+from domain.failures import Unavailable
 from domain.session import SessionStatus
 from workflows.create_session import CreateSessionWorkflow
 
 Start = WithStartWorkflowOperation[CreateSessionWorkflow, SessionOutcome]
 
-GRACE_S = 2.0
-"""How much longer than the create's own time its answer is waited for: the workflow should be the one to say no."""
 END_WITHIN_S = 5.0
 
 
 class SessionsGateway:
-    """Creates by update-with-start, so that a repeat meets the same workflow and the same answer."""
+    """Creates and ends sessions by updates of their workflows."""
 
     def __init__(self, client: Client, canceller: Canceller, wait_s: float) -> None:
         self._client = client
-        self._canceller = canceller
-        self._wait_s = wait_s
+        self._starter = Starter(client, canceller, wait_s)
 
     async def create(self, command: CreateSessionInput) -> SessionStarted:
-        """Start the session's workflow and answer when the avatar is in the room.
-
-        Refused with the workflow's code, or CREATE_TIMED_OUT; Unavailable if Temporal does not take the create in
-        time. Whenever the answer is given up, the workflow is cancelled.
-        """
-        start = _start_of(command)
-        identity = workflow_id(command.session_id)
-        try:
-            update = await bounded(self._accepted(start), self._wait_s)
-        except (TooLong, Unavailable) as error:
-            self._canceller.cancel(identity)
-            raise Unavailable(f"Temporal did not take the create in time: {error}") from error
-        finally:
-            _quiet(start)
-        try:
-            return await bounded(update.result(), command.create_within.total_seconds() + GRACE_S)
-        except WorkflowUpdateFailedError as error:
-            raise refusal_of(error.cause) from error
-        except TooLong:
-            self._canceller.cancel(identity)
-            raise Refused(FailureCode.CREATE_TIMED_OUT, "the session could not be created in time") from None
-        except Unavailable:
-            self._canceller.cancel(identity)
-            raise
+        """Start the session's workflow and answer when the avatar is in the room; its refusals as `Starter` says."""
+        return await self._starter.answer(
+            _start_of(command),
+            CreateSessionWorkflow.await_started,
+            workflow_id=workflow_id(command.session_id),
+            update_id=CREATE_UPDATE_ID,
+            within=command.create_within,
+        )
 
     async def end(self, session_id: str, command: EndSession) -> SessionEnded | None:
         """End the session and answer when the end is recorded; None if its workflow has closed already."""
@@ -84,14 +63,6 @@ class SessionsGateway:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return None
             raise
-
-    async def _accepted(self, start: Start) -> WorkflowUpdateHandle[SessionStarted]:
-        return await self._client.start_update_with_start_workflow(
-            CreateSessionWorkflow.await_started,
-            start_workflow_operation=start,
-            id=CREATE_UPDATE_ID,
-            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-        )
 
 
 def _start_of(command: CreateSessionInput) -> Start:
@@ -112,10 +83,3 @@ def _start_of(command: CreateSessionInput) -> Start:
         ),
         static_summary=session,
     )
-
-
-def _quiet(start: Start) -> None:
-    """Mark the operation's future as read, or asyncio logs 'never retrieved' after a failure."""
-    future = start._workflow_handle  # noqa: SLF001 - the SDK offers no other way to read it without waiting
-    if future.done() and not future.cancelled():
-        future.exception()

@@ -6,21 +6,31 @@ from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from temporalio.client import Client, RPCTimeoutOrCancelledError
+from temporalio.client import (
+    Client,
+    RPCTimeoutOrCancelledError,
+    WithStartWorkflowOperation,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateStage,
+)
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.workflow import UpdateMethodMultiParam
 
 from domain.failures import FailureCode, Refused, Unavailable
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+W = TypeVar("W")
 
 AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
 
 TASK_WITHIN = timedelta(seconds=3)
 """A workflow's task that a dead worker took with it is given to another after this time; the default is 10 s."""
 
+GRACE_S = 2.0
+"""How much longer than a request's own time its answer is waited for: the workflow should be the one to say no."""
 GIVE_UP_AFTER_S = 600.0
 """How long a cancellation is tried again while Temporal is away."""
 MAY_STILL_APPEAR_S = 30.0
@@ -112,3 +122,57 @@ class Canceller:
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5)
         log.error("workflow %s could not be cancelled", workflow_id)
+
+
+class Starter:
+    """Starts a workflow by update-with-start and waits for its answer: a repeat meets the same workflow and answer."""
+
+    def __init__(self, client: Client, canceller: Canceller, wait_s: float) -> None:
+        self._client = client
+        self._canceller = canceller
+        self._wait_s = wait_s
+
+    async def answer(
+        self,
+        start: WithStartWorkflowOperation[W, Any],
+        update: UpdateMethodMultiParam[[W], T],
+        *,
+        workflow_id: str,
+        update_id: str,
+        within: timedelta,
+    ) -> T:
+        """The update's answer, or the refusal that the workflow raised.
+
+        CREATE_TIMED_OUT when its time is up; Unavailable if Temporal does not take the start in time, or goes away.
+        Whenever the answer is given up, the workflow is cancelled.
+        """
+        accepted = self._client.start_update_with_start_workflow(
+            update,
+            start_workflow_operation=start,
+            id=update_id,
+            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+        )
+        try:
+            handle = await bounded(accepted, self._wait_s)
+        except (TooLong, Unavailable) as error:
+            self._canceller.cancel(workflow_id)
+            raise Unavailable(f"Temporal did not take the request in time: {error}") from error
+        finally:
+            _quiet(start)
+        try:
+            return await bounded(handle.result(), within.total_seconds() + GRACE_S)
+        except WorkflowUpdateFailedError as error:
+            raise refusal_of(error.cause) from error
+        except TooLong:
+            self._canceller.cancel(workflow_id)
+            raise Refused(FailureCode.CREATE_TIMED_OUT, "the request could not be fulfilled in time") from None
+        except Unavailable:
+            self._canceller.cancel(workflow_id)
+            raise
+
+
+def _quiet(start: WithStartWorkflowOperation[Any, Any]) -> None:
+    """Mark the operation's future as read, or asyncio logs 'never retrieved' after a failure."""
+    future = start._workflow_handle  # noqa: SLF001 - the SDK offers no other way to read it without waiting
+    if future.done() and not future.cancelled():
+        future.exception()

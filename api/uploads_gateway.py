@@ -1,53 +1,42 @@
 """What the API asks of an upload's workflow."""
 
-from temporalio.client import Client, WorkflowFailureError
+from temporalio.client import Client, WithStartWorkflowOperation
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
-from api.temporal_calls import TASK_WITHIN, Canceller, TooLong, bounded, refusal_of
+from api.temporal_calls import TASK_WITHIN, Canceller, Starter
 from contracts import queues
 from contracts.portraits import AvatarRef
-from contracts.upload_workflow import UploadFaceInput, UploadFaceOutcome, upload_workflow_id
-from domain.failures import FailureCode, Refused, Unavailable
+from contracts.upload_workflow import UPLOAD_UPDATE_ID, UploadFaceInput, UploadFaceOutcome, upload_workflow_id
+from domain.failures import FailureCode, Refused
 from workflows.upload_face import UploadFaceWorkflow
-
-GRACE_S = 2.0
 
 
 class UploadsGateway:
-    """Runs one workflow per upload and waits for its outcome."""
+    """Runs one workflow per upload and answers as soon as the avatar can be shown; the workflow goes on."""
 
     def __init__(self, client: Client, canceller: Canceller, wait_s: float) -> None:
-        self._client = client
-        self._canceller = canceller
-        self._wait_s = wait_s
+        self._starter = Starter(client, canceller, wait_s)
 
     async def upload(self, command: UploadFaceInput) -> AvatarRef:
-        """The new avatar; Refused with the verdict's code, or CREATE_TIMED_OUT."""
+        """The new avatar; Refused with the verdict's code, and else as `Starter` says."""
         identity = upload_workflow_id(command.avatar_id)
-        try:
-            handle = await bounded(
-                self._client.start_workflow(
-                    UploadFaceWorkflow.run,
-                    command,
-                    id=identity,
-                    task_queue=queues.SESSIONS,
-                    task_timeout=TASK_WITHIN,
-                    static_summary=f"face upload of {command.account_id}",
-                ),
-                self._wait_s,
-            )
-        except (TooLong, Unavailable) as error:
-            self._canceller.cancel(identity)
-            raise Unavailable(f"Temporal did not take the upload in time: {error}") from error
-        try:
-            outcome = await bounded(handle.result(), command.finish_within.total_seconds() + GRACE_S)
-        except TooLong:
-            self._canceller.cancel(identity)
-            raise Refused(FailureCode.CREATE_TIMED_OUT, "the picture could not be processed in time") from None
-        except Unavailable:
-            self._canceller.cancel(identity)
-            raise
-        except WorkflowFailureError as error:
-            raise refusal_of(error.cause) from error
+        start = WithStartWorkflowOperation(
+            UploadFaceWorkflow.run,
+            command,
+            id=identity,
+            task_queue=queues.SESSIONS,
+            task_timeout=TASK_WITHIN,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            static_summary=f"face upload of {command.account_id}",
+        )
+        outcome = await self._starter.answer(
+            start,
+            UploadFaceWorkflow.await_avatar,
+            workflow_id=identity,
+            update_id=UPLOAD_UPDATE_ID,
+            within=command.finish_within,
+        )
         return _avatar_of(outcome)
 
 

@@ -35,17 +35,21 @@ class MsgspecJSONPayloadConverter(EncodingPayloadConverter):
         return msgspec.json.decode(payload.data, type=Any if type_hint is None else type_hint)
 
 
+CONVERTERS = (
+    BinaryNullPayloadConverter(),
+    BinaryPlainPayloadConverter(),
+    JSONProtoPayloadConverter(),
+    BinaryProtoPayloadConverter(),
+    MsgspecJSONPayloadConverter(),
+)
+"""Made once, for they keep no state: the SDK makes a new composite for every payload of every workflow task."""
+
+
 class MsgspecPayloadConverter(CompositePayloadConverter):
     """None, bytes and protobuf as Temporal does them; everything else by msgspec."""
 
     def __init__(self) -> None:
-        super().__init__(
-            BinaryNullPayloadConverter(),
-            BinaryPlainPayloadConverter(),
-            JSONProtoPayloadConverter(),
-            BinaryProtoPayloadConverter(),
-            MsgspecJSONPayloadConverter(),
-        )
+        super().__init__(*CONVERTERS)
 
 
 data_converter = DataConverter(payload_converter_class=MsgspecPayloadConverter)

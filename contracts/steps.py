@@ -56,6 +56,8 @@ class DecodeImageResult(msgspec.Struct, frozen=True, kw_only=True):
     source_format: str
     source_width: int
     source_height: int
+    stage_ms: dict[str, float] = {}
+    """Milliseconds of each stage, without the store: decode."""
 
 
 class AlignFaceInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,14 +68,35 @@ class AlignFaceInput(msgspec.Struct, frozen=True, kw_only=True):
     source_width: int
     """The source's longer side tells how much smaller the decoded picture is; thresholds count source pixels."""
     source_height: int
+    wanted: tuple[AspectRatio, ...] = ()
+    """Profiles that are needed at once, besides the primary one and the preview."""
 
 
 class AlignFaceResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The aligned portraits, staged, and what was measured."""
+    """The portraits that are needed at once, staged, and what was measured."""
 
     primary: AspectRatio
     portraits: tuple[StoredPortrait, ...]
     measures: FaceMeasures
+    keypoints: tuple[tuple[float, float], ...] = ()
+    """In pixels of the decoded picture: further portraits are cut by them."""
+    stage_ms: dict[str, float] = {}
+    """Milliseconds of each stage, without the store: find, align."""
+
+
+class CutPortraitsInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A decoded picture whose face was found, and the profiles that are still missing."""
+
+    picture: StoredObject
+    keypoints: tuple[tuple[float, float], ...]
+    profiles: tuple[str, ...]
+    staging_prefix: str
+
+
+class CutPortraitsResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The further portraits, staged."""
+
+    portraits: tuple[StoredPortrait, ...]
 
 
 class StoreAvatarInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +118,13 @@ class RegisterAvatarInput(msgspec.Struct, frozen=True, kw_only=True):
     avatar: AvatarRef
     account_id: str
     source_sha256: str
+
+
+class AddPortraitsInput(msgspec.Struct, frozen=True, kw_only=True):
+    """Further portraits of a registered avatar, stored."""
+
+    avatar_id: str
+    portraits: tuple[StoredPortrait, ...]
 
 
 class ForgetAvatarInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -256,8 +286,10 @@ class StayInRoomResult(msgspec.Struct, frozen=True, kw_only=True):
 
 decode_image = Step("decode_image", DecodeImageInput, DecodeImageResult)
 align_face = Step("align_face", AlignFaceInput, AlignFaceResult)
+cut_portraits = Step("cut_portraits", CutPortraitsInput, CutPortraitsResult)
 store_avatar = Step("store_avatar", StoreAvatarInput, StoreAvatarResult)
 register_avatar = Step("register_avatar", RegisterAvatarInput, Done)
+add_portraits = Step("add_portraits", AddPortraitsInput, Done)
 forget_avatar = Step("forget_avatar", ForgetAvatarInput, Done)
 discard_staged = Step("discard_staged", DiscardStagedInput, Done)
 resolve_avatar = Step("resolve_avatar", ResolveAvatarInput, AvatarRef)

@@ -8,6 +8,8 @@ import msgspec
 from contracts.portraits import AvatarRef
 from contracts.session_workflow import NewPicture
 
+UPLOAD_UPDATE_ID = "upload"
+
 
 class UploadFaceInput(msgspec.Struct, frozen=True, kw_only=True):
     """A staged picture that is to become an avatar."""

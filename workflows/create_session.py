@@ -22,7 +22,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.failures import FailureCode
     from domain.session import EndReason, Life, LifeTimers, RoomOccupancy, SessionStatus
 from workflows.deadline import Deadline
-from workflows.portrait_steps import discard_staged, forget_avatar, make_avatar
+from workflows.portrait_steps import MadeAvatar, discard_staged, finish_avatar, forget_avatar, make_avatar
 from workflows.presence_watch import PresenceWatch
 from workflows.step_options import failure, perform
 from workflows.undisturbed import undisturbed
@@ -31,6 +31,8 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 FIRST_GENERATION = 1
+PORTRAIT_PAUSES = tuple(timedelta(milliseconds=ms) for ms in (100, 200, 400, 800, 1600, 3200, 3200))
+"""An avatar that was uploaded a moment ago has one portrait; the other profiles follow."""
 LONGEST_PAUSE = timedelta(seconds=30)
 """Between attempts to record an end."""
 
@@ -50,6 +52,7 @@ class CreateSessionWorkflow:
         self._ended: SessionEnded | None = None
         self._last_report = (0, 0)
         self._server = ""
+        self._made: MadeAvatar | None = None
 
     @workflow.run
     async def run(self, command: CreateSessionInput) -> SessionOutcome:
@@ -64,13 +67,15 @@ class CreateSessionWorkflow:
         except asyncio.CancelledError:
             await undisturbed(self._undo(failure(FailureCode.CREATE_CANCELLED, "the create was cancelled")))
             raise
-        tidying = asyncio.create_task(discard_staged(command.picture)) if command.picture else None
+        finishing = (
+            asyncio.create_task(finish_avatar(self._made, command.picture)) if self._made and command.picture else None
+        )
         presence = PresenceWatch(command.session_id, lease, FIRST_GENERATION)
         reason = await self._live(life, presence)
         ended = await undisturbed(self._end(reason))
         await undisturbed(presence.leave())
-        if tidying:
-            await undisturbed(tidying)
+        if finishing:
+            await undisturbed(finishing)
         await workflow.wait_condition(workflow.all_handlers_finished)
         return SessionOutcome(outcome="ended", reason=ended.reason, started=self._started)
 
@@ -120,13 +125,28 @@ class CreateSessionWorkflow:
         """The avatar to show: the stored one, or a new one made of the picture that came with the request."""
         command = self._command
         if command.picture is None:
-            wanted = steps.ResolveAvatarInput(account_id=command.account_id, avatar_id=command.avatar_id)
-            return await self._do(steps.resolve_avatar, wanted, f"look up {command.avatar_id}")
-        return await make_avatar(
+            return await self._stored_avatar()
+        self._made = await make_avatar(
             command.picture,
             avatar_id=command.avatar_id,
             account_id=command.account_id,
             remaining=self._remaining,
+            wanted=(command.aspect_ratio,),
+        )
+        return self._made.avatar
+
+    async def _stored_avatar(self) -> AvatarRef:
+        """The stored avatar, once it has the portrait that this session shows."""
+        command = self._command
+        wanted = steps.ResolveAvatarInput(account_id=command.account_id, avatar_id=command.avatar_id)
+        avatar = await self._do(steps.resolve_avatar, wanted, f"look up {command.avatar_id}")
+        for pause in PORTRAIT_PAUSES:
+            if avatar.has(command.aspect_ratio):
+                return avatar
+            await workflow.sleep(pause, summary=f"the {command.aspect_ratio} portrait is still being made")
+            avatar = await self._do(steps.resolve_avatar, wanted, f"look again for {command.aspect_ratio}")
+        raise failure(
+            FailureCode.TEMPORARILY_UNAVAILABLE, f"the avatar's {command.aspect_ratio} picture is still being made"
         )
 
     async def _admit(self, avatar: AvatarRef, expiry: steps.CalculateExpiryResult) -> steps.AdmitSessionResult:
@@ -143,12 +163,11 @@ class CreateSessionWorkflow:
 
     async def _join(self, lease: steps.LeaseServerResult, avatar: AvatarRef) -> None:
         command = self._command
-        try:
-            portrait = avatar.portrait(command.aspect_ratio)
-        except KeyError:
-            raise failure(FailureCode.INTERNAL_ERROR, f"the avatar has no {command.aspect_ratio} picture") from None
         wanted = steps.JoinRoomInput(
-            session_id=command.session_id, generation=FIRST_GENERATION, room=command.room, portrait=portrait
+            session_id=command.session_id,
+            generation=FIRST_GENERATION,
+            room=command.room,
+            portrait=avatar.portrait(command.aspect_ratio),
         )
         await self._do(
             steps.join_room, wanted, f"join the {command.room.platform} room from {lease.server}", queue=lease.queue

@@ -51,12 +51,15 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     # Pictures: heavy, so away from the workflows' worker.
     steps.decode_image: _remote(queues.FACES, timeout=timedelta(seconds=15)),
     steps.align_face: _remote(queues.FACES, timeout=timedelta(seconds=20)),
+    # Nobody waits for it: it may outlive an outage of a quarter of an hour.
+    steps.cut_portraits: _remote(queues.FACES, timeout=timedelta(seconds=20), attempts=100),
     # The object store: slow enough to be remote, repeatable enough to be tried often.
     steps.store_avatar: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=5),
     steps.discard_staged: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=6),
     steps.forget_avatar: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=10),
     # The database: short, so local; each is one transaction that can be repeated.
     steps.register_avatar: _local(),
+    steps.add_portraits: _local(),
     steps.resolve_avatar: _local(),
     steps.calculate_expiry: _local(),
     steps.admit_session: _local(),

@@ -9,7 +9,8 @@ with workflow.unsafe.imports_passed_through():
     from contracts.upload_workflow import Refusal, UploadFaceInput, UploadFaceOutcome
     from domain.failures import FailureCode
 from workflows.deadline import Deadline
-from workflows.portrait_steps import discard_staged, forget_avatar, make_avatar
+from workflows.portrait_steps import discard_staged, finish_avatar, forget_avatar, make_avatar
+from workflows.step_options import failure
 from workflows.undisturbed import undisturbed
 
 
@@ -17,27 +18,45 @@ from workflows.undisturbed import undisturbed
 class UploadFaceWorkflow:
     """Makes an avatar of a staged picture, and leaves nothing behind if it cannot."""
 
+    @workflow.init
+    def __init__(self, command: UploadFaceInput) -> None:
+        self._deadline = Deadline(command.finish_within)
+        self._outcome: UploadFaceOutcome | None = None
+
     @workflow.run
     async def run(self, command: UploadFaceInput) -> UploadFaceOutcome:
         """The avatar or the refusal. A refused picture is an answer, so the workflow completes either way."""
         try:
-            avatar = await make_avatar(
+            made = await make_avatar(
                 command.picture,
                 avatar_id=command.avatar_id,
                 account_id=command.account_id,
-                remaining=Deadline(command.finish_within).remaining,
+                remaining=self._deadline.remaining,
             )
         except ApplicationError as error:
-            await undisturbed(self._undo(command))
-            details = error.details[0] if error.details else None
-            code = error.type or FailureCode.INTERNAL_ERROR
-            return UploadFaceOutcome(refusal=Refusal(code=code, message=error.message, details=details))
+            return await undisturbed(self._undo(command, error))
         except asyncio.CancelledError:
-            await undisturbed(self._undo(command))
+            await undisturbed(self._undo(command, failure(FailureCode.CREATE_CANCELLED, "the upload was cancelled")))
             raise
-        await undisturbed(discard_staged(command.picture))
-        return UploadFaceOutcome(avatar=avatar)
+        self._outcome = UploadFaceOutcome(avatar=made.avatar)
+        # The client has its answer: the profiles that it did not wait for follow.
+        await undisturbed(finish_avatar(made, command.picture))
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._outcome
 
-    async def _undo(self, command: UploadFaceInput) -> None:
+    @workflow.update
+    async def await_avatar(self) -> UploadFaceOutcome:
+        """Answer when verdict, primary portrait and preview stand."""
+        await workflow.wait_condition(lambda: self._outcome is not None)
+        assert self._outcome is not None  # noqa: S101 - the condition above
+        return self._outcome
+
+    async def _undo(self, command: UploadFaceInput, error: ApplicationError) -> UploadFaceOutcome:
+        """Leave nothing, then let the waiting client know."""
         await forget_avatar(command.avatar_id)
         await discard_staged(command.picture)
+        details = error.details[0] if error.details else None
+        code = error.type or FailureCode.INTERNAL_ERROR
+        self._outcome = UploadFaceOutcome(refusal=Refusal(code=code, message=error.message, details=details))
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._outcome

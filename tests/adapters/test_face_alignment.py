@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from adapters.face_alignment import AlignedPicture, PortraitMaker, align
+from adapters.face_alignment import AlignedPicture, PortraitMaker, align, align_all
 from adapters.face_framing import search_cut
 from adapters.image_pixels import map_points, warp
 from domain.avatars import PREVIEW, AspectRatio
@@ -97,7 +97,7 @@ ACCEPTED = {
 def test_a_usable_face_becomes_a_portrait_of_every_profile(portrait_maker: PortraitMaker, name: str) -> None:
     """Each portrait has its format's size, level eyes near its eye line, and a face of about its format's size."""
     make, primary = ACCEPTED[name]
-    made = portrait_maker.make(pixels(make()))
+    made = portrait_maker.make(pixels(make()), wanted=FRAMINGS)
     assert made.primary is primary
     assert set(made.pictures) == {*AspectRatio, PREVIEW}
     for profile, portrait in made.pictures.items():
@@ -119,10 +119,21 @@ def check_portrait(profile: str, portrait: AlignedPicture) -> None:
 @pytest.mark.parametrize("profile", [*AspectRatio, PREVIEW])
 def test_keypoints_lie_on_the_face_that_the_portrait_shows(portrait_maker: PortraitMaker, profile: str) -> None:
     """Detecting a portrait again finds the face where its keypoints say, to a tenth of its size."""
-    portrait = portrait_maker.make(pixels(astronaut())).pictures[profile]
+    portrait = portrait_maker.make(pixels(astronaut()), wanted=[profile]).pictures[profile]
     again = portrait_maker.observe(pixels(portrait.jpeg)).keypoints
     distances = np.linalg.norm(np.array(again) - np.array(portrait.keypoints), axis=1)
     assert distances.max() < 0.1 * face_unit(portrait.keypoints)
+
+
+def test_only_what_somebody_waits_for_is_cut_at_once(portrait_maker: PortraitMaker) -> None:
+    """The portrait that fits the source and the preview; the rest can be cut later from the keypoints alone."""
+    rgb = pixels(astronaut())
+    made = portrait_maker.make(rgb)
+    assert set(made.pictures) == {made.primary, PREVIEW}
+    assert set(made.stage_ms) == {"find", "align"}
+    whole = portrait_maker.make(rgb, wanted=FRAMINGS).pictures
+    later = align_all(rgb, made.keypoints, set(FRAMINGS) - set(made.pictures))
+    assert {**made.pictures, **later} == whole
 
 
 def test_the_same_picture_makes_the_same_bytes(portrait_maker: PortraitMaker) -> None:

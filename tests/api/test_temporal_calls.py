@@ -18,7 +18,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError, RPCStatusCode
 
-from api import sessions_gateway, uploads_gateway
+from api import temporal_calls
 from api.sessions_gateway import SessionsGateway
 from api.temporal_calls import Canceller, TooLong, bounded, refusal_of
 from api.uploads_gateway import UploadsGateway
@@ -204,12 +204,8 @@ class FakeTemporal:
         return FakeHandle(self, workflow_id)
 
     async def start_update_with_start_workflow(self, *_: object, **__: object) -> "FakeHandle":
-        """Accept a create."""
+        """Accept a create or an upload."""
         return FakeHandle(self, "")
-
-    async def start_workflow(self, *_: object, id: str, **__: object) -> "FakeHandle":  # noqa: A002 - the SDK's name
-        """Accept an upload."""
-        return FakeHandle(self, id)
 
 
 class FakeHandle:
@@ -285,8 +281,7 @@ async def test_whenever_the_answer_is_given_up_the_workflow_is_cancelled(
     call: Any, workflow: str, lost: Exception | None, code: FailureCode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A client that was told 503 tries again: what it left behind must not take a second place."""
-    for gateway in (sessions_gateway, uploads_gateway):
-        monkeypatch.setattr(gateway, "GRACE_S", 0.05)
+    monkeypatch.setattr(temporal_calls, "GRACE_S", 0.05)
     temporal = FakeTemporal(lost=lost)
     async with canceller_of(temporal) as canceller:
         with pytest.raises(Refused) as caught:

@@ -85,7 +85,7 @@ def test_once_ends_well_and_reports(played: Played) -> None:
 def test_the_frame_shows_the_portrait(played: Played, portrait_maker: PortraitMaker) -> None:
     """The PNG is what the viewer received: the astronaut, aligned at 4:3, and not her mirror image."""
     seen = pictures.pixels(Path(played.folder, played.report["frame_png"]).read_bytes())
-    made = portrait_maker.make(pictures.pixels(pictures.astronaut()))
+    made = portrait_maker.make(pictures.pixels(pictures.astronaut()), wanted=["4:3"])
     expected = pictures.pixels(made.pictures["4:3"].jpeg)
     assert seen.shape == (960, 1280, 3)
     assert picture_distance(seen, expected) < SAME_WITHIN / 2

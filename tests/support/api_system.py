@@ -27,6 +27,7 @@ from database.engine import open_engine, reading
 from database.migrations import migrate
 from database.tables import METADATA
 from runtime.settings import Settings
+from support.eventually import staging_cleared
 from support.fake_avatar_server import FakeAvatarServer
 from support.fake_faces import FACE, FakeFaces
 from worker.assembly import build_worker
@@ -76,6 +77,7 @@ class ApiSystem:
 
     async def traces(self) -> dict[str, Any]:
         """Everything that a refused create must not leave more of: rows, objects, seats."""
+        await staging_cleared(self.settings.data_path / "objects")
         tables = ("avatars", "sessions", "session_events", "leases")
         async with reading(self.engine) as connection:
             rows = {
@@ -103,7 +105,9 @@ async def api_system(temporal_apart: Client, tmp_path_factory: pytest.TempPathFa
         opened = await sessions.open_role(settings, {}, temporal_apart, stack)
         await stack.enter_async_context(build_worker(temporal_apart, ROLES["sessions"], opened))
         fake = FakeFaces(ObjectStore(settings.storage_address))
-        faces = Worker(temporal_apart, task_queue=queues.FACES, activities=[fake.decode_image, fake.align_face])
+        faces = Worker(
+            temporal_apart, task_queue=queues.FACES, activities=[fake.decode_image, fake.align_face, fake.cut_portraits]
+        )
         await stack.enter_async_context(faces)
         http = await stack.enter_async_context(serving(create_app(settings, environment(temporal_apart))))
         yield ApiSystem(http=http, settings=settings, engine=engine, server=server, account_id=account_id)

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
 
 async def eventually(condition: Callable[[], bool], *, within_s: float = 15) -> None:
@@ -9,3 +11,9 @@ async def eventually(condition: Callable[[], bool], *, within_s: float = 15) -> 
     async with asyncio.timeout(within_s):
         while not condition():  # noqa: ASYNC110 - a condition over plain values, which nobody signals
             await asyncio.sleep(0.05)
+
+
+async def staging_cleared(objects: Path, *, within_s: float = 10) -> None:
+    """Wait until no upload before is still cutting portraits; returns all the same where something stays staged."""
+    with suppress(TimeoutError):
+        await eventually(lambda: not any(p.is_file() for p in (objects / "staging").rglob("*")), within_s=within_s)

@@ -1,12 +1,13 @@
 """A stand-in for the faces role: bytes decide the verdict, and the portraits are bytes too."""
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 from activities.failures import translated
 from adapters.object_store import ObjectStore
 from contracts import steps
 from contracts.portraits import StoredObject, StoredPortrait
-from domain.avatars import AspectRatio
+from domain.avatars import PREVIEW, AspectRatio
 from domain.failures import FailureCode, Refused
 from support.stand_in_steps import MEASURES
 
@@ -33,21 +34,26 @@ class FakeFaces:
 
     @steps.align_face.implementation
     async def align_face(self, value: steps.AlignFaceInput) -> steps.AlignFaceResult:
-        """Stage a portrait for each profile."""
+        """Stage the square portrait, the preview and what is wanted."""
         data = await self._store.get(value.picture.key, value.picture.sha256)
         if data.startswith(NO_FACE):
             refuse(FailureCode.NO_FACE)
-        portraits = [
-            StoredPortrait(
-                profile=profile,
-                object=await self._stage(f"{value.staging_prefix}/{profile.replace(':', 'x')}.jpg", data),
-                width=4,
-                height=3,
-                keypoints=(),
-            )
-            for profile in (*AspectRatio, "preview")
-        ]
-        return steps.AlignFaceResult(primary=AspectRatio.SQUARE, portraits=tuple(portraits), measures=MEASURES)
+        profiles = sorted({AspectRatio.SQUARE, *value.wanted, PREVIEW})
+        portraits = await self._portraits(value.staging_prefix, profiles, data)
+        return steps.AlignFaceResult(primary=AspectRatio.SQUARE, portraits=portraits, measures=MEASURES)
+
+    @steps.cut_portraits.implementation
+    async def cut_portraits(self, value: steps.CutPortraitsInput) -> steps.CutPortraitsResult:
+        """Stage a portrait for each profile."""
+        data = await self._store.get(value.picture.key, value.picture.sha256)
+        portraits = await self._portraits(value.staging_prefix, value.profiles, data)
+        return steps.CutPortraitsResult(portraits=portraits)
+
+    async def _portraits(self, prefix: str, profiles: Sequence[str], data: bytes) -> tuple[StoredPortrait, ...]:
+        objects = {name: await self._stage(f"{prefix}/{name.replace(':', 'x')}.jpg", data) for name in profiles}
+        return tuple(
+            StoredPortrait(profile=name, object=one, width=4, height=3, keypoints=()) for name, one in objects.items()
+        )
 
     async def _stage(self, key: str, data: bytes) -> StoredObject:
         return StoredObject(key=key, sha256=await self._store.put(key, data), size=len(data))

@@ -27,6 +27,7 @@ from runtime.system.plan import api_part
 from runtime.system.ports import Ports, free_port
 from runtime.system.running import RunningSystem, running_system
 from runtime.temporal_client import connect
+from support.eventually import staging_cleared
 from support.livekit_server import LiveKitServer
 from support.processes import left_after
 from support.room_viewer import RoomViewer
@@ -157,6 +158,7 @@ class RealSystem:
 
     async def traces(self) -> dict[str, Any]:
         """What a refused request must not leave more of: rows, places, held leases, objects."""
+        await staging_cleared(self.folder / "objects")
         rows = {name: await self._number(select(func.count()).select_from(METADATA.tables[name])) for name in ROWS}
         places = await self._number(select(func.count()).select_from(sessions).where(sessions.c.ended_at.is_(None)))
         held = await self._number(select(func.count()).select_from(leases).where(leases.c.revoked_at.is_(None)))

@@ -4,7 +4,7 @@ Each workflow has its own script, found by workflow id, so that one set of worke
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -36,11 +36,14 @@ def stored(key: str) -> StoredObject:
     return StoredObject(key=key, sha256="0" * 64, size=1000)
 
 
-def portraits(prefix: str) -> tuple[StoredPortrait, ...]:
-    """One portrait for each ratio, and a preview."""
+EVERY_PROFILE = (*AspectRatio, "preview")
+
+
+def portraits(prefix: str, profiles: Sequence[str] = EVERY_PROFILE) -> tuple[StoredPortrait, ...]:
+    """A portrait for each profile."""
     return tuple(
         StoredPortrait(profile=profile, object=stored(f"{prefix}/{profile}"), width=4, height=3, keypoints=())
-        for profile in (*AspectRatio, "preview")
+        for profile in profiles
     )
 
 
@@ -109,11 +112,18 @@ class StandInSteps:
         )
 
     async def _align_face(self, _: Script, value: steps.AlignFaceInput) -> steps.AlignFaceResult:
-        found = portraits(value.staging_prefix)
+        found = portraits(value.staging_prefix, sorted({AspectRatio.SQUARE, *value.wanted, "preview"}))
         return steps.AlignFaceResult(primary=AspectRatio.SQUARE, portraits=found, measures=MEASURES)
 
+    async def _cut_portraits(self, _: Script, value: steps.CutPortraitsInput) -> steps.CutPortraitsResult:
+        return steps.CutPortraitsResult(portraits=portraits(value.staging_prefix, value.profiles))
+
+    async def _add_portraits(self, _: Script, __: steps.AddPortraitsInput) -> steps.Done:
+        return steps.Done()
+
     async def _store_avatar(self, _: Script, value: steps.StoreAvatarInput) -> steps.StoreAvatarResult:
-        return steps.StoreAvatarResult(portraits=portraits(f"avatars/{value.avatar_id}"))
+        profiles = [portrait.profile for portrait in value.portraits]
+        return steps.StoreAvatarResult(portraits=portraits(f"avatars/{value.avatar_id}", profiles))
 
     async def _register_avatar(self, _: Script, __: steps.RegisterAvatarInput) -> steps.Done:
         return steps.Done()

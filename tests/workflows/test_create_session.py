@@ -8,12 +8,14 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailed
 from temporalio.exceptions import ApplicationError
 
 from contracts import steps
+from contracts.portraits import AvatarRef
 from contracts.session_workflow import EndSession, RoomSeen, SessionOutcome
+from domain.avatars import AspectRatio
 from domain.failures import FailureCode
 from domain.session import EndReason
 from support.eventually import eventually
 from support.session_commands import Running, command, create, new_session_id, start_operation
-from support.stand_in_steps import Script, StandInSteps
+from support.stand_in_steps import Script, StandInSteps, portraits
 from workflows.create_session import CreateSessionWorkflow
 
 PICTURE = ["decode_image", "align_face", "store_avatar", "register_avatar"]
@@ -72,6 +74,24 @@ async def test_a_create_with_a_picture_makes_the_avatar_first(
     assert script.names[:9] == ["calculate_expiry", *PICTURE, *START]
     assert script.names.count("discard_staged") == 1
     assert "forget_avatar" not in script.names
+
+
+async def test_a_portrait_that_is_still_being_made_is_waited_for(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """An avatar that was uploaded a moment ago has one portrait; the session shows the one it asked for."""
+
+    async def resolve(value: steps.ResolveAvatarInput) -> AvatarRef:
+        profiles = ["1:1", "preview"] if script.names.count("resolve_avatar") < 3 else ["1:1", "4:3", "preview"]
+        made = portraits(f"avatars/{value.avatar_id}", profiles)
+        return AvatarRef(avatar_id=value.avatar_id, primary=AspectRatio.SQUARE, portraits=made)
+
+    script.handlers["resolve_avatar"] = resolve
+    _, running = await create(temporal, command(session_id))
+    await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    assert script.names.count("resolve_avatar") == 3
+    (joined,) = script.asked(steps.join_room)
+    assert joined.portrait.profile == "4:3"
 
 
 async def test_a_refused_face_answers_with_code_and_measures_and_leaves_nothing(

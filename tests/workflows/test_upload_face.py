@@ -1,30 +1,40 @@
 """The upload's workflow on a real dev server, with stand-ins for its steps."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from ulid import ULID
 
-from contracts import queues
+from contracts import queues, steps
 from contracts.session_workflow import NewPicture
 from contracts.upload_workflow import UploadFaceInput, UploadFaceOutcome, upload_workflow_id
 from domain.failures import FailureCode
-from support.stand_in_steps import StandInSteps, stored
+from support.eventually import eventually
+from support.stand_in_steps import StandInSteps, portraits, stored
 from workflows.upload_face import UploadFaceWorkflow
 
+Upload = WorkflowHandle[UploadFaceWorkflow, UploadFaceOutcome]
+
 LADDER = ["decode_image", "align_face", "store_avatar", "register_avatar"]
+FURTHER = ["cut_portraits", "store_avatar", "add_portraits"]
 
 
-async def upload(client: Client, avatar_id: str) -> UploadFaceOutcome:
-    """Run one upload."""
+async def start(client: Client, avatar_id: str) -> Upload:
+    """Start one upload."""
     picture = NewPicture(source=stored("staging/u/source"), staging_prefix="staging/u")
     wanted = UploadFaceInput(
         account_id="acct_1", avatar_id=avatar_id, picture=picture, finish_within=timedelta(seconds=20)
     )
-    return await client.execute_workflow(
+    return await client.start_workflow(
         UploadFaceWorkflow.run, wanted, id=upload_workflow_id(avatar_id), task_queue=queues.SESSIONS
     )
+
+
+async def upload(client: Client, avatar_id: str) -> UploadFaceOutcome:
+    """Run one upload to its end."""
+    return await (await start(client, avatar_id)).result()
 
 
 async def test_a_picture_becomes_an_avatar(temporal: Client, stand_ins: StandInSteps) -> None:
@@ -35,7 +45,69 @@ async def test_a_picture_becomes_an_avatar(temporal: Client, stand_ins: StandInS
     assert outcome.refusal is None
     assert outcome.avatar is not None
     assert outcome.avatar.avatar_id == avatar_id
-    assert script.names == [*LADDER, "discard_staged"]
+    assert script.names == [*LADDER, *FURTHER, "discard_staged"]
+    (added,) = script.asked(steps.add_portraits)
+    assert [portrait.profile for portrait in added.portraits] == ["4:3", "3:4"]
+
+
+async def test_the_answer_does_not_wait_for_further_portraits(temporal: Client, stand_ins: StandInSteps) -> None:
+    """Primary portrait and preview are enough to answer; what was staged stays until the others are cut."""
+    avatar_id = f"avat_{ULID()}"
+    answered = asyncio.Event()
+
+    async def cut(value: steps.CutPortraitsInput) -> steps.CutPortraitsResult:
+        await answered.wait()
+        return steps.CutPortraitsResult(portraits=portraits(value.staging_prefix, value.profiles))
+
+    script = stand_ins.script(upload_workflow_id(avatar_id), handlers={"cut_portraits": cut})
+    handle = await start(temporal, avatar_id)
+    outcome = await handle.execute_update(UploadFaceWorkflow.await_avatar)
+    assert outcome.avatar is not None
+    assert [portrait.profile for portrait in outcome.avatar.portraits] == ["1:1", "preview"]
+    assert "discard_staged" not in script.names
+    answered.set()
+    await handle.result()
+    assert script.names == [*LADDER, *FURTHER, "discard_staged"]
+
+
+async def test_an_avatar_deleted_meanwhile_stays_deleted(temporal: Client, stand_ins: StandInSteps) -> None:
+    """The further portraits of an avatar that is gone are not kept either."""
+    avatar_id = f"avat_{ULID()}"
+    refusals = {"add_portraits": FailureCode.AVATAR_NOT_FOUND}
+    script = stand_ins.script(upload_workflow_id(avatar_id), refusals=refusals)
+    outcome = await upload(temporal, avatar_id)
+    assert outcome.avatar is not None
+    assert script.names[-3:] == ["add_portraits", "forget_avatar", "discard_staged"]
+
+
+async def test_a_portrait_that_cannot_be_cut_costs_nothing_else(temporal: Client, stand_ins: StandInSteps) -> None:
+    """The avatar can be used in the shapes that it has."""
+    avatar_id = f"avat_{ULID()}"
+    script = stand_ins.script(upload_workflow_id(avatar_id), refusals={"cut_portraits": FailureCode.IMAGE_DAMAGED})
+    outcome = await upload(temporal, avatar_id)
+    assert outcome.avatar is not None
+    assert script.names[-2:] == ["cut_portraits", "discard_staged"]
+
+
+async def test_a_cancelled_upload_is_answered(temporal: Client, stand_ins: StandInSteps) -> None:
+    """Whoever still waits is told, and nothing is left."""
+    avatar_id = f"avat_{ULID()}"
+
+    async def align(_: steps.AlignFaceInput) -> steps.AlignFaceResult:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    script = stand_ins.script(upload_workflow_id(avatar_id), handlers={"align_face": align})
+    handle = await start(temporal, avatar_id)
+    waiting = asyncio.create_task(handle.execute_update(UploadFaceWorkflow.await_avatar))
+    await eventually(lambda: "align_face" in script.names)
+    await handle.cancel()
+    outcome = await asyncio.wait_for(waiting, 15)
+    assert outcome.refusal is not None
+    assert outcome.refusal.code == FailureCode.CREATE_CANCELLED
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+    assert script.names[-2:] == ["forget_avatar", "discard_staged"]
 
 
 @pytest.mark.parametrize("failing", LADDER)

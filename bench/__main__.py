@@ -1,0 +1,76 @@
+"""`make bench`: measures each row beside its floor, draws the table, and ends with a line for scripts."""
+
+import asyncio
+import logging
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from bench.report import Row, line, table
+from bench.site import running_site
+
+GROUPS = ("faces", "creates", "uploads", "reads", "media")
+ROUNDS = {"faces": 30, "creates": 20, "uploads": 20, "reads": 20, "media": 8}
+
+Measure = Callable[[Any, int, Callable[[str], None]], Coroutine[Any, Any, list[Row]]]
+
+
+async def measure(groups: tuple[str, ...], rounds: int | None, tell: Callable[[str], None]) -> list[Row]:
+    """Every row of the groups."""
+    rows: list[Row] = []
+    if "faces" in groups:
+        from bench.uploads import measure_pipeline  # noqa: PLC0415 - only who measures it waits for its libraries
+
+        rows += await measure_pipeline(rounds or ROUNDS["faces"], tell)
+    others = [group for group in GROUPS if group in groups and group != "faces"]
+    if not others:
+        return rows
+    with tempfile.TemporaryDirectory(prefix="greenroom-bench-") as folder:
+        tell("starting the system")
+        async with running_site(Path(folder)) as site:
+            for group in others:
+                rows += await _measures()[group](site, rounds or ROUNDS[group], tell)
+    return rows
+
+
+def _measures() -> dict[str, Measure]:
+    from bench.creates import measure_creates  # noqa: PLC0415
+    from bench.media import measure_media  # noqa: PLC0415
+    from bench.reads import measure_reads  # noqa: PLC0415
+    from bench.uploads import measure_uploads  # noqa: PLC0415
+
+    return {"creates": measure_creates, "uploads": measure_uploads, "reads": measure_reads, "media": measure_media}
+
+
+@click.command("bench", context_settings={"max_content_width": 100})
+@click.option("--only", "groups", multiple=True, type=click.Choice(GROUPS), help="A group of rows; may be repeated.")
+@click.option("--rounds", type=click.IntRange(2, 1000), help="Rounds of each row  [default: 8 to 30, by group]")
+@click.option("--json", "as_json", is_flag=True, help="Print the last line only.")
+def main(*, groups: tuple[str, ...], rounds: int | None, as_json: bool) -> None:
+    """Measure what Greenroom costs, each figure beside its floor in the same run.
+
+    Medians and 95th percentiles of all rounds. A floor is the least that the same machine needs for the same thing.
+    The whole run takes about seven minutes on two cores; leave the machine alone meanwhile.
+    """
+    # The SDK's own notes about the bench's viewers would tear the progress line.
+    logging.getLogger("livekit").setLevel(logging.CRITICAL)
+    progress = Console(stderr=True)
+    with progress.status("measuring") as status:
+
+        def tell(what: str) -> None:
+            status.update(what)
+            if not progress.is_terminal:
+                progress.print(what, style="dim")
+
+        rows = asyncio.run(measure(groups or GROUPS, rounds, tell))
+    if not as_json:
+        Console().print(table(rows))
+    click.echo(line(rows))
+
+
+if __name__ == "__main__":
+    main()

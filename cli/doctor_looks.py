@@ -103,8 +103,8 @@ async def opened_database(settings: Settings) -> AsyncIterator[AsyncEngine]:
     engine = open_engine(settings.database_address)
     try:
         yield engine
-    except Refused:
-        raise FaultError("the database does not answer: check GREENROOM_DATABASE_URL and that it runs") from None
+    except Refused as trouble:
+        raise FaultError(f"it does not answer ({trouble}): check GREENROOM_DATABASE_URL and that it runs") from None
     finally:
         await engine.dispose()
 

@@ -13,14 +13,15 @@ ROLES = ("sessions", "faces", "avatar")
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn a wrong setting into a sentence and exit code 2."""
+    """Turn a wrong setting into a sentence and exit code 2, and what does not answer into one and exit code 1."""
+    from domain.failures import Unavailable  # noqa: PLC0415
     from runtime.settings import SettingsError  # noqa: PLC0415
 
     try:
         yield
-    except SettingsError as error:
+    except (SettingsError, Unavailable) as error:
         click.echo(f"greenroom: {error}", err=True)
-        sys.exit(2)
+        sys.exit(2 if isinstance(error, SettingsError) else 1)
 
 
 @click.command("api")
@@ -67,8 +68,8 @@ def migrate_command() -> None:
 
     with explained():
         settings = load_settings(os.environ)
-    asyncio.run(migrate(settings.database_address))
-    click.echo("The database is up to date.")
-    if settings.first_api_key:
-        asyncio.run(prepare_local_account(settings, settings.first_api_key))
-        click.echo("The account `local` is there, and GREENROOM_FIRST_API_KEY opens it.")
+        asyncio.run(migrate(settings.database_address))
+        click.echo("The database is up to date.")
+        if settings.first_api_key:
+            asyncio.run(prepare_local_account(settings, settings.first_api_key))
+            click.echo("The account `local` is there, and GREENROOM_FIRST_API_KEY opens it.")

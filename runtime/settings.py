@@ -10,6 +10,8 @@ import msgspec
 
 PREFIX = "GREENROOM_"
 S3 = "s3://"
+DATABASES = ("postgresql", "postgres", "postgresql+asyncpg", "sqlite", "sqlite+aiosqlite")
+"""How the address of a database may begin."""
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 24 * 3600)]
@@ -22,7 +24,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The folder of the embedded database, object store and caches."""
 
     database_url: str = ""
-    """SQLAlchemy address; empty means SQLite in the data folder."""
+    """`postgresql://USER:PASSWORD@HOST:PORT/DATABASE` or `sqlite:///FILE`; empty means SQLite in the data folder."""
 
     storage_url: str = ""
     """Where objects lie: `s3://bucket/prefix`, or an address that fsspec knows; empty means in the data folder."""
@@ -164,9 +166,25 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         settings = msgspec.convert({name: text for name, text in found.items() if text}, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise _wrong(error) from None
-    if wrong := _wrong_storage(settings):
+    if wrong := _wrong_database(settings.database_url) or _wrong_storage(settings):
         raise SettingsError(wrong)
     return settings
+
+
+def _wrong_database(address: str) -> str:
+    """What is wrong with the database's address, without quoting it: there may be a password; empty if nothing."""
+    if not address:
+        return ""
+    if address.partition("://")[0] not in DATABASES:
+        return "GREENROOM_DATABASE_URL is wrong: it must begin with postgresql:// or sqlite://"
+    try:
+        parts = urlsplit(address)
+        fits = parts.netloc.count("@") <= 1 and parts.port != 0
+    except ValueError:  # not passed on: what it calls a port may be the rest of a password
+        fits = False
+    return (
+        "" if fits else "GREENROOM_DATABASE_URL is wrong: write @ : / ? # in a name or password as %40 %3A %2F %3F %23"
+    )
 
 
 def _wrong_storage(settings: Settings) -> str:

@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import insert, select, text, update
 from sqlalchemy.exc import IntegrityError
 
-from database.engine import open_engine, reading, writing
+from database.engine import _DRIVERS, AddressError, open_engine, reading, writing
 from database.migrations import is_current
 from database.tables import accounts, plans
 from domain.failures import FailureCode, Refused
+from runtime.settings import DATABASES
 from support.databases import Database, sqlite_url
 
 
@@ -98,3 +99,17 @@ async def test_a_database_that_cannot_answer_is_a_retryable_code(tmp_path: Path)
         await is_current(engine)
     await engine.dispose()
     assert refusal.value.code == FailureCode.TEMPORARILY_UNAVAILABLE
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:one@two:three@h/d", "postgresql+psycopg://u:three@h/d", "three"])
+def test_an_address_that_cannot_be_used_is_not_quoted(url: str) -> None:
+    """What looks like a port may be the rest of a password."""
+    with pytest.raises(AddressError) as error:
+        open_engine(url)
+    assert "three" not in str(error.value)
+    assert error.value.__suppress_context__ or error.value.__context__ is None
+
+
+def test_settings_and_engine_know_the_same_kinds() -> None:
+    """What the settings let through can be opened."""
+    assert set(DATABASES) == set(_DRIVERS)

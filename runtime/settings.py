@@ -182,9 +182,9 @@ def _wrong_database(address: str) -> str:
         fits = parts.netloc.count("@") <= 1 and parts.port != 0
     except ValueError:  # not passed on: what it calls a port may be the rest of a password
         fits = False
-    return (
-        "" if fits else "GREENROOM_DATABASE_URL is wrong: write @ : / ? # in a name or password as %40 %3A %2F %3F %23"
-    )
+    if fits:
+        return ""
+    return "GREENROOM_DATABASE_URL is wrong: write @ : / ? # in a name or password as %40 %3A %2F %3F %23"
 
 
 def _wrong_storage(settings: Settings) -> str:

@@ -182,9 +182,19 @@ class ComposedSystem:
 
     async def _make_databases(self) -> None:
         """What the image does with the script that is mounted into it; there the superuser needs no password."""
+        await self._check_command_of_postgres()
         environ = self.environ("postgres")
         where = {"PGHOST": LOOPBACK, "PGPORT": str(self.ports[5432]), "PGPASSWORD": environ["POSTGRES_PASSWORD"]}
         code, said = await self._run([str(ROOT / "deploy/postgres/databases.sh")], {**environ, **where})
+        assert code == 0, said
+
+    async def _check_command_of_postgres(self) -> None:
+        """The tests' server has arguments of its own; this asks the same program whether it knows those of the file."""
+        folder = self.folder / "postgres"
+        (folder / "postgresql.conf").touch()
+        program, *arguments = self.words("postgres", "command")
+        asked = [program, "-C", "max_connections", "-D", str(folder), *arguments]
+        code, said = await self._run(asked, self.environ("postgres"))
         assert code == 0, said
 
     async def _run(self, command: list[str], environ: dict[str, str]) -> tuple[int | None, str]:

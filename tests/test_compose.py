@@ -22,7 +22,7 @@ from runtime.cache import cache_folder
 from runtime.external.commands import version_of
 from runtime.external.livekit_server import VERSION as LIVEKIT
 from runtime.external.livekit_server import find_livekit_server
-from runtime.settings import load_settings, parse_keys
+from runtime.settings import SettingsError, load_settings, parse_keys
 from runtime.system.plan import TEMPORAL_TUNING
 from support.compose import FILE, GPU_FILE, LOCK, ROOT, Service, config, environment, script, services, write_env
 from support.postgresql_server import find_install
@@ -250,6 +250,15 @@ def test_env_file_has_keys_of_the_right_form(tmp_path: Path) -> None:
     found = write_env(tmp_path)
     keys = [parse_keys(found[name], name) for name in ("GREENROOM_SERVER_KEYS", "GREENROOM_SEALING_KEYS")]
     assert keys[0] != keys[1]
+
+
+def test_first_key_must_be_long() -> None:
+    """A key that could be guessed is refused, and not quoted; the one of the script is taken."""
+    with pytest.raises(SettingsError, match="GREENROOM_FIRST_API_KEY") as caught:
+        load_settings({"GREENROOM_FIRST_API_KEY": "guess-me"})
+    assert "guess-me" not in str(caught.value)
+    made = script("compose_env").wanted({})["GREENROOM_FIRST_API_KEY"]
+    assert load_settings({"GREENROOM_FIRST_API_KEY": made}).first_api_key == made
 
 
 def test_image_is_made_of_the_rooms_and_the_locks() -> None:

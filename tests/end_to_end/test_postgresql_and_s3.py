@@ -1,4 +1,4 @@
-"""The same session on PostgreSQL and S3, by nothing but settings; and what an outage of S3 touches."""
+"""The same session on PostgreSQL and S3, by nothing but settings; and what an outage of either touches."""
 
 import asyncio
 import base64
@@ -96,3 +96,33 @@ async def test_an_outage_of_s3_touches_no_session(site: Site, measured: Callable
     assert ended["end_reason"] == "ended_by_request"
     async with asyncio.timeout(AWAY_WITHIN_S):
         await system.upload(pictures.astronaut())
+
+
+async def test_a_restart_of_postgresql_touches_no_session(
+    site: Site, postgresql_server: PostgreSQLServer, measured: Callable[[str], None]
+) -> None:
+    """While it is away requests are refused at once and may be repeated; the picture goes on, in the same session."""
+    system = site.system
+    avatar = (await system.upload(pictures.astronaut()))["avatar_id"]
+    async with system.live(avatar) as live:
+        postgresql_server.kill()
+        await live.viewer.wait_frames(len(live.viewer.frames) + 50)
+        began = time.monotonic()
+        create = await system.create(avatar, system.room(room=new_room()))
+        end = await system.call("POST", f"/v1/sessions/{live.session_id}/end")
+        refused_s = time.monotonic() - began
+        for answer in (create, end):
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "TEMPORARILY_UNAVAILABLE")
+        postgresql_server.start()
+        began = time.monotonic()
+        assert (await system.get(live.session_id))["status"] == "started"
+        back_s = time.monotonic() - began
+        await live.viewer.wait_frames(len(live.viewer.frames) + 50)  # renewals that found no lease would have ended it
+        gap = live.viewer.longest_gap()
+        ended = await system.end(live.session_id)
+    measured(
+        f"longest gap {gap:.2f} s, two requests refused in {refused_s:.2f} s, answered {back_s:.2f} s after the start"
+    )
+    assert gap <= 0.5
+    assert refused_s < 1
+    assert ended["end_reason"] == "ended_by_request"

@@ -9,9 +9,9 @@ from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from database.absence import absence_as_refusal
-from database.postgresql import open_postgresql
-from database.sqlite import READS, WRITE_LOCK, open_sqlite
+from database.engines.absence import absence_as_refusal
+from database.engines.postgresql import open_postgresql
+from database.engines.sqlite import READS, WRITE_LOCK, open_sqlite
 
 ANSWER_WITHIN_S = 4.5
 """A whole transaction on PostgreSQL, with the wait for a connection."""

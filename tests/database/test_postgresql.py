@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database.engine import ANSWER_WITHIN_S, open_engine, reading, writing
-from database.postgresql import STATEMENT_WITHIN_S
+from database.engines.postgresql import STATEMENT_WITHIN_S
 from database.tables import accounts, avatar_servers, leases, plans, slots
 from domain.failures import FailureCode, Refused, Unavailable
 from domain.leases import RenewalAnswer, Serving

@@ -1,6 +1,8 @@
 """SQLite as the embedded database: one file, one writer at a time. Writers of one process stand in line."""
 
 import asyncio
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +36,24 @@ def open_sqlite(address: URL, connections: int) -> AsyncEngine:
 def _prepare(dbapi_connection: Any, _record: Any) -> None:
     """Settings of a fresh connection. With WAL, NORMAL loses commits only when the machine itself goes down."""
     cursor = dbapi_connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    _use_wal(cursor)
+    for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _use_wal(cursor: Any) -> None:
+    """Make the file's journal a WAL. Who does so at the same moment fails at once, whatever the busy timeout."""
+    give_up = time.monotonic() + BUSY_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.005)  # nobody has opened this file yet: there is nothing that the loop could serve
+        else:
+            return
 
 
 def _begin(connection: Connection) -> None:

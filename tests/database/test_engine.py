@@ -1,6 +1,9 @@
 """Transactions on the database."""
 
 import asyncio
+import sqlite3
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,19 @@ async def test_sqlite_is_set_up_on_every_connection(tmp_path: Path) -> None:
             assert found == ["wal", 1]
             assert await connection.scalar(text("PRAGMA busy_timeout")) == 5000
     await engine.dispose()
+
+
+async def test_a_new_file_that_another_process_makes_ready_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself fails at once where a file is to get its WAL while somebody writes: first starts may meet."""
+    with closing(sqlite3.connect(tmp_path / "g.db", isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        timer = threading.Timer(0.2, lambda: other.execute("COMMIT"))
+        timer.start()
+        engine = open_engine(sqlite_url(tmp_path / "g.db"))
+        async with reading(engine) as connection:
+            assert await connection.scalar(text("PRAGMA journal_mode")) == "wal"
+        await engine.dispose()
+        timer.join()
 
 
 async def test_an_error_undoes_the_transaction(database: Database) -> None:

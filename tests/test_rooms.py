@@ -33,7 +33,7 @@ LIBRARIES: dict[str, set[str]] = {
         "s3fs",
     },
     "presence": {"PIL", "livekit", "msgspec", "numpy"},
-    "database": {"alembic", "sqlalchemy"},
+    "database": {"aiosqlite", "alembic", "sqlalchemy"},
     "runtime": {"httpx", "msgspec", "rich", "temporalio"},
     "api": {"litestar", "msgspec", "temporalio", "ulid"},
     "worker": {"msgspec", "temporalio", "ulid"},

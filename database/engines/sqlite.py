@@ -3,13 +3,18 @@
 import asyncio
 import sqlite3
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from database.engines.one_trip import OneTripConnection
+
 BUSY_S = 5.0
+ITER_CHUNK_SIZE = 64
+"""aiosqlite's own default; we fetch all rows at once."""
 READS = "greenroom_reads"
 WRITE_LOCK = "greenroom_write_lock"
 
@@ -23,14 +28,23 @@ def open_sqlite(address: URL, connections: int) -> AsyncEngine:
         pool_size=connections,
         max_overflow=0,
         hide_parameters=True,
-        # isolation_level None: Python's driver would begin transactions itself, and only at the first change.
-        connect_args={"isolation_level": None, "timeout": BUSY_S},
+        async_creator=partial(connect, address.database or ":memory:"),
         # Writers of one process stand in line here, fairly; SQLite's own waiting is a poll with growing pauses.
         execution_options={WRITE_LOCK: asyncio.Lock()},
     )
     event.listen(engine.sync_engine, "connect", _prepare)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
+
+
+async def connect(file: str) -> OneTripConnection:
+    """A connection in a thread of its own, which ends with the process."""
+    # isolation_level None: Python's driver would begin transactions itself, and only at the first change.
+    open_file = partial(sqlite3.connect, file, isolation_level=None, timeout=BUSY_S)
+    connection = OneTripConnection(open_file, ITER_CHUNK_SIZE)
+    connection._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does with the connections that it makes itself
+    await connection
+    return connection
 
 
 def _prepare(dbapi_connection: Any, _record: Any) -> None:

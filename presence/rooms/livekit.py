@@ -25,17 +25,13 @@ _DISCONNECT_WITHIN_S = 0.5
 
 
 class LiveKitRoom:
-    """One stay of one avatar. Tracks exist before the connect, so that frames can flow while they are published."""
+    """One stay of one avatar. Tracks are made while it connects: they take the SDK as long as a tenth of a connect."""
 
     def __init__(self, video: VideoFormat, seen: OccupancyListener) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self._format = video
         self._redactor = Redactor()
         self._room = rtc.Room(loop)
-        self._audio = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS, loop=loop)
-        self._video = rtc.VideoSource(video.width, video.height)
-        self._audio_track = rtc.LocalAudioTrack.create_audio_track("avatar_audio", self._audio)
-        self._video_track = rtc.LocalVideoTrack.create_video_track("avatar_video", self._video)
         self._lost: asyncio.Future[EndReason] = loop.create_future()
         self._connecting: asyncio.Future[None] | None = None
         self._census = Census(self._room, seen)
@@ -46,6 +42,8 @@ class LiveKitRoom:
         self._redactor.hide(token)
         options = rtc.RoomOptions(auto_subscribe=False)
         self._connecting = asyncio.ensure_future(self._room.connect(websocket_url(url), token, options))
+        await asyncio.sleep(0)  # the request leaves before the tracks keep this thread busy
+        self._make_tracks()
         try:
             async with asyncio.timeout(within_s):
                 await self._connecting
@@ -58,6 +56,12 @@ class LiveKitRoom:
         if not self._may_publish():
             log.warning("the token does not allow to publish sound and picture")
             raise room_refused(FailureCode.ROOM_JOIN_FAILED)
+
+    def _make_tracks(self) -> None:
+        self._audio = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS, loop=self._loop)
+        self._video = rtc.VideoSource(self._format.width, self._format.height)
+        self._audio_track = rtc.LocalAudioTrack.create_audio_track("avatar_audio", self._audio)
+        self._video_track = rtc.LocalVideoTrack.create_video_track("avatar_video", self._video)
 
     async def publish(self) -> Publication:
         """Publish sound and picture; returns when the room has acknowledged both, and waits for no subscriber."""

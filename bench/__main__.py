@@ -12,6 +12,7 @@ from rich.console import Console
 
 from bench.report import Row, line, table
 from bench.site import running_site
+from cli.console import print_whole
 
 GROUPS = ("faces", "creates", "uploads", "reads", "media")
 ROUNDS = {"faces": 30, "creates": 20, "uploads": 20, "reads": 20, "media": 8}
@@ -68,7 +69,7 @@ def main(*, groups: tuple[str, ...], rounds: int | None, as_json: bool) -> None:
 
         rows = asyncio.run(measure(groups or GROUPS, rounds, tell))
     if not as_json:
-        Console().print(table(rows))
+        print_whole(table(rows))
     click.echo(line(rows))
 
 

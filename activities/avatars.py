@@ -1,5 +1,6 @@
 """The library of avatars: looking one up, storing one's pictures, registering it, and undoing that."""
 
+import asyncio
 from datetime import UTC, datetime
 
 from activities.beats import beating
@@ -28,14 +29,10 @@ class AvatarActivities:
     @steps.store_avatar.implementation
     async def store_avatar(self, value: steps.StoreAvatarInput) -> steps.StoreAvatarResult:
         """Copy the staged pictures to the avatar's own place, checked on the way."""
-        stored = []
         with translated():
             async with beating():
-                for portrait in value.portraits:
-                    data = await self._store.get(portrait.object.key, portrait.object.sha256)
-                    key = portrait_key(value.avatar_id, portrait.profile)
-                    sha256 = await self._store.put(key, data)
-                    stored.append(_at(portrait, StoredObject(key=key, sha256=sha256, size=len(data))))
+                # All at once: a far store takes its time for each.
+                stored = await asyncio.gather(*(self._keep(value.avatar_id, one) for one in value.portraits))
         return steps.StoreAvatarResult(portraits=tuple(stored))
 
     @steps.register_avatar.implementation
@@ -78,6 +75,12 @@ class AvatarActivities:
             async with beating():
                 await self._store.delete_below(value.staging_prefix)
         return steps.Done()
+
+    async def _keep(self, avatar_id: str, portrait: StoredPortrait) -> StoredPortrait:
+        data = await self._store.get(portrait.object.key, portrait.object.sha256)
+        key = portrait_key(avatar_id, portrait.profile)
+        sha256 = await self._store.put(key, data)
+        return _at(portrait, StoredObject(key=key, sha256=sha256, size=len(data)))
 
 
 def avatar_prefix(avatar_id: str) -> str:

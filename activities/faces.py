@@ -1,6 +1,7 @@
 """Faces: one decoded picture becomes the aligned portraits of its one face, or a verdict."""
 
 import asyncio
+import time
 from collections.abc import Collection, Mapping
 
 from activities.beats import beating
@@ -27,14 +28,14 @@ class FaceActivities:
             async with beating():
                 data = await self._store.get(value.picture.key, value.picture.sha256)
                 longer = max(value.source_width, value.source_height)
-                made = await asyncio.to_thread(self._make, data, longer, value.wanted)
+                made, stage_ms = await asyncio.to_thread(self._make, data, longer, value.wanted)
                 portraits = await self._stage_all(made.pictures, value.staging_prefix)
         return steps.AlignFaceResult(
             primary=made.primary,
             portraits=portraits,
             measures=_measures(made),
             keypoints=made.keypoints,
-            stage_ms=dict(made.stage_ms),
+            stage_ms=stage_ms,
         )
 
     @steps.cut_portraits.implementation
@@ -47,12 +48,15 @@ class FaceActivities:
                 portraits = await self._stage_all(pictures, value.staging_prefix)
         return steps.CutPortraitsResult(portraits=portraits)
 
-    def _make(self, data: bytes, source_side: int, wanted: Collection[str]) -> MadePortraits:
+    def _make(self, data: bytes, source_side: int, wanted: Collection[str]) -> tuple[MadePortraits, dict[str, float]]:
+        began = time.perf_counter()
         rgb = load_rgb(data)
-        return self._maker.make(rgb, max(rgb.shape[:2]) / source_side, wanted=wanted)
+        load_ms = round((time.perf_counter() - began) * 1000, 1)
+        made = self._maker.make(rgb, max(rgb.shape[:2]) / source_side, wanted=wanted)
+        return made, {"load": load_ms, **made.stage_ms}
 
     async def _stage_all(self, pictures: Mapping[str, AlignedPicture], prefix: str) -> tuple[StoredPortrait, ...]:
-        return tuple([await self._stage(picture, prefix) for picture in pictures.values()])
+        return tuple(await asyncio.gather(*(self._stage(picture, prefix) for picture in pictures.values())))
 
     async def _stage(self, picture: AlignedPicture, prefix: str) -> StoredPortrait:
         key = f"{prefix}/{picture.profile.replace(':', 'x')}.jpg"

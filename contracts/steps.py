@@ -81,7 +81,7 @@ class AlignFaceResult(msgspec.Struct, frozen=True, kw_only=True):
     keypoints: tuple[tuple[float, float], ...] = ()
     """In pixels of the decoded picture: further portraits are cut by them."""
     stage_ms: dict[str, float] = {}
-    """Milliseconds of each stage, without the store: find, align."""
+    """Milliseconds of each stage, without the store: load, find, align."""
 
 
 class CutPortraitsInput(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import numpy as np
 from domain.failures import FailureCode, Refused
 from domain.session import EndReason
 from presence.pictures import load_portrait
+from presence.pictures import warm_up as warm_pictures
 from presence.playback import Playback
 from presence.processes.protocol import Event, Join, Published, RoomSeen, Served
 from presence.renderers.base import Renderer, Track
@@ -19,11 +20,13 @@ from presence.renderers.marker import MarkedRenderer
 from presence.renderers.still import StillRenderer
 from presence.rooms.base import AvatarRoom, Occupancy, OccupancyListener, Publication, VideoFormat, room_refused
 from presence.rooms.livekit import LiveKitRoom
+from presence.rooms.livekit import warm_up as warm_rooms
 
 log = logging.getLogger(__name__)
 
 PUBLISH_WITHIN_S = 3.0
 SERVED_EVERY_S = 1.0
+USUAL_SIZE = (1280, 960)
 
 
 def open_room(platform: str, video: VideoFormat, seen: OccupancyListener) -> AvatarRoom:
@@ -31,6 +34,12 @@ def open_room(platform: str, video: VideoFormat, seen: OccupancyListener) -> Ava
     if platform != "livekit":
         raise Refused(FailureCode.ROOM_PLATFORM_UNAVAILABLE, f"This server joins no rooms of platform {platform}")
     return LiveKitRoom(video, seen)
+
+
+def warm_up() -> None:
+    """Do what a join would otherwise wait for; spares have the time."""
+    warm_pictures(*USUAL_SIZE)
+    warm_rooms()
 
 
 class AvatarSession:

@@ -16,7 +16,7 @@ from domain.session import EndReason
 from presence.processes import protocol
 from presence.processes.protocol import Join, JoinFailed, Leave, Left, Ready
 from presence.redaction import RedactingFormatter, Redactor
-from presence.session import AvatarSession
+from presence.session import AvatarSession, warm_up
 
 log = logging.getLogger("worker.avatar_process")
 
@@ -106,6 +106,7 @@ async def serve(events: EventPipe, redactor: Redactor) -> int:
     guard = asyncio.create_task(watchdog.guard())
     commands = Commands(redactor)
     await commands.listen()
+    warm_up()
     events.send(Ready())
     command = await commands.next()
     if isinstance(command, Leave):

@@ -24,6 +24,13 @@ _ANNOUNCE_WITHIN_S = 0.3
 _DISCONNECT_WITHIN_S = 0.5
 
 
+def warm_up() -> None:
+    """Let the SDK make its first objects; needs a running event loop."""
+    source = rtc.VideoSource(2, 2)
+    rtc.LocalVideoTrack.create_video_track("warm-up", source)
+    rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS, loop=asyncio.get_running_loop())
+
+
 class LiveKitRoom:
     """One stay of one avatar. Tracks are made while it connects: they take the SDK as long as a tenth of a connect."""
 

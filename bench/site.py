@@ -48,6 +48,11 @@ class Site:
         settings = Settings()
         return {"codec": settings.video_codec, "fps": settings.video_fps, "bitrate": settings.video_bitrate}
 
+    def publisher(self, room: str, *, sound: bool = False) -> dict[str, Any]:
+        """What the bare publisher is told."""
+        token = self.token(room, "still", avatar=True)
+        return {"url": self.running.livekit_url, "token": token, "still": str(self.still), "sound": sound, **self.media}
+
     def token(self, room: str, identity: str, *, avatar: bool = False) -> str:
         """A token for a room."""
         return room_token(self.running.livekit_api_key, self.running.livekit_api_secret, room, identity, avatar=avatar)

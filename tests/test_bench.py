@@ -103,7 +103,7 @@ async def test_the_floor_performs_its_mix(temporal: Client) -> None:
             task_queue=floor.QUEUE,
             execution_timeout=timedelta(seconds=20),
         )
-        assert await handle.execute_update(floor.BareWorkflow.await_done)
+        assert await handle.execute_update(floor.BareWorkflow.await_done) == 0
         history = await handle.fetch_history()
     queues = [
         event.activity_task_scheduled_event_attributes.task_queue.name

@@ -9,6 +9,8 @@ from livekit import rtc
 
 from bench.floors.processes import commands, say
 
+SAMPLE_RATE = 48_000
+
 
 async def publish(command: dict[str, Any]) -> rtc.Room:
     """Join and publish; frames flow before the publication is acknowledged, as they do in a media process."""
@@ -27,7 +29,27 @@ async def publish(command: dict[str, Any]) -> rtc.Room:
     await room.connect(command["url"], command["token"], rtc.RoomOptions(auto_subscribe=False))
     room.showing = asyncio.create_task(show(source, frame, command["fps"]))  # type: ignore[attr-defined]
     await room.local_participant.publish_track(track, options)
+    if command["sound"]:
+        await publish_silence(room)
     return room
+
+
+async def publish_silence(room: rtc.Room) -> None:
+    """Sound that is as silent as an avatar's."""
+    source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=200)
+    track = rtc.LocalAudioTrack.create_audio_track("silence", source)
+    options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
+    await room.local_participant.publish_track(track, options)
+    room.sounding = asyncio.create_task(be_silent(source))  # type: ignore[attr-defined]
+
+
+async def be_silent(source: rtc.AudioSource) -> None:
+    """40 ms at a time; the source's own queue sets the pace."""
+    samples = SAMPLE_RATE // 25
+    frame = rtc.AudioFrame(bytes(samples * 2), SAMPLE_RATE, 1, samples)
+    while True:
+        await source.capture_frame(frame)
+        await asyncio.sleep(1 / 25 - 0.002)
 
 
 async def show(source: rtc.VideoSource, frame: rtc.VideoFrame, fps: int) -> None:

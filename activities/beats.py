@@ -27,5 +27,6 @@ async def beating() -> AsyncIterator[None]:
 
 async def _beat() -> None:
     while True:
-        activity.heartbeat()
+        # Not at once: most steps are done before, and a beat costs Temporal as much as a step's end.
         await asyncio.sleep(BEAT_S)
+        activity.heartbeat()

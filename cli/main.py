@@ -9,6 +9,7 @@ COMMANDS = {
     "demo": "cli.demo:demo_command",
     "dev": "cli.dev:dev_command",
     "doctor": "cli.doctor:doctor_command",
+    "faces": "cli.faces:faces_group",
     "migrate": "cli.processes:migrate_command",
     "setup": "cli.setup_command:setup_command",
     "worker": "cli.processes:worker_command",

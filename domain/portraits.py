@@ -146,15 +146,18 @@ def second_area(faces: Sequence[FoundFace], least_score: float) -> float:
 
 
 def explain(fault: Fault, seen: FaceObservation, measures: FaceMeasures) -> dict[str, object]:
-    """A refusal's details, as JSON carries them: the broken rule, the boxes in pixels of the original, the measures."""
+    """A refusal's details, as JSON carries them: the broken rule, and what was measured."""
+    broken = {"failed": fault.failed, "measured": round(fault.measured, 3), "limit": fault.limit}
+    return {**broken, **tell_measures(seen, measures)}
+
+
+def tell_measures(seen: FaceObservation, measures: FaceMeasures) -> dict[str, object]:
+    """What was measured, as JSON carries it; boxes in pixels of the original."""
     boxes = [
         [round(side / seen.scale) for side in (face.left, face.top, face.right, face.bottom)]
         for face in seen.faces[:BOXES_TOLD]
     ]
     return {
-        "failed": fault.failed,
-        "measured": round(fault.measured, 3),
-        "limit": fault.limit,
         "boxes": boxes,
         "faces": measures.faces,
         "score": round(measures.score, 3),

@@ -1,10 +1,8 @@
 """The faces role: decoding in processes apart, detection and alignment on this one. The only one with onnxruntime."""
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 from temporalio.client import Client
 
@@ -18,8 +16,6 @@ from runtime.settings import Settings
 from worker.assembly import Opened
 from worker.face_detector import open_detector
 
-log = logging.getLogger(__name__)
-
 MARK = "GREENROOM_RUN"
 """By this an operator, or a test, finds every process of one run; decoders inherit nothing else."""
 
@@ -27,7 +23,6 @@ MARK = "GREENROOM_RUN"
 async def open_role(settings: Settings, environ: Mapping[str, str], _: Client, stack: AsyncExitStack) -> Opened:
     """Load the detector; SettingsError where its file is missing or it does not run where it was told to."""
     detector = await asyncio.to_thread(open_detector, settings, environ)
-    log.info("faces are detected by %s on %s", Path(settings.face_model).name or "SCRFD-2.5G", detector.provider)
     decoder = ImageDecoder(environment={MARK: environ[MARK]} if MARK in environ else {})
     stack.push_async_callback(decoder.aclose)
     store = ObjectStore(settings.storage_address, **settings.storage_access)

@@ -10,7 +10,7 @@ from adapters.object_store import ObjectStore
 from contracts import steps
 from contracts.portraits import AvatarRef, StoredObject, StoredPortrait
 from database.avatars import Avatars
-from domain.avatars import Avatar, check_access
+from domain.avatars import Avatar, check_access, pictures_of
 
 
 class AvatarActivities:
@@ -63,9 +63,8 @@ class AvatarActivities:
         """Delete the avatar's row and pictures, unless a session refers to it."""
         with translated():
             async with beating():
-                await self._avatars.forget(value.avatar_id)
-                if await self._avatars.get(value.avatar_id) is None:
-                    await self._store.delete_below(avatar_prefix(value.avatar_id))
+                if await self._avatars.forget(value.avatar_id):
+                    await self._store.delete_below(pictures_of(value.avatar_id))
         return steps.Done()
 
     @steps.discard_staged.implementation
@@ -83,14 +82,9 @@ class AvatarActivities:
         return _at(portrait, StoredObject(key=key, sha256=sha256, size=len(data)))
 
 
-def avatar_prefix(avatar_id: str) -> str:
-    """Where an avatar's pictures lie."""
-    return f"avatars/{avatar_id}"
-
-
 def portrait_key(avatar_id: str, profile: str) -> str:
     """The object key of one of an avatar's pictures; a colon is no good in file names."""
-    return f"{avatar_prefix(avatar_id)}/{profile.replace(':', 'x')}.jpg"
+    return f"{pictures_of(avatar_id)}/{profile.replace(':', 'x')}.jpg"
 
 
 def _at(portrait: StoredPortrait, stored: StoredObject) -> StoredPortrait:

@@ -111,10 +111,11 @@ async def _open(
     stack.push_async_callback(store.aclose)
     signer = Signer(keys.server)
     state.accounts = Accounts(engine)
+    avatars = Avatars(engine)
     state.services = Services(
         settings=settings,
         accounts=state.accounts,
-        avatars=Avatars(engine),
+        avatars=avatars,
         sessions=Sessions(engine),
         store=store,
         signer=signer,
@@ -142,7 +143,7 @@ async def _open(
             "avatar_servers": avatar_servers,
         }
     )
-    sweeping = asyncio.create_task(sweep_for_ever(store))
+    sweeping = asyncio.create_task(sweep_for_ever(store, avatars))
     stack.push_async_callback(_stopped, sweeping)
 
 

@@ -1,11 +1,14 @@
-"""Deletes staged pictures whose create or upload is long over (design rule 6)."""
+"""Deletes staged pictures whose create or upload is long over (design rule 6), and what deleted avatars left."""
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from adapters.object_store import SCRATCH, ObjectStore
+from api.deletion import sweep_deleted
 from api.pictures import STAGING
+from database.avatars import Avatars
 from domain.failures import Unavailable
 
 log = logging.getLogger(__name__)
@@ -23,15 +26,20 @@ async def sweep(store: ObjectStore) -> int:
     return len(old)
 
 
-async def sweep_for_ever(store: ObjectStore) -> None:
-    """Sweep at once and every ten minutes; trouble with the store is left to the next time."""
+async def sweep_for_ever(store: ObjectStore, avatars: Avatars) -> None:
+    """Sweep at once and every ten minutes; trouble with the store or the database is left to the next time."""
     while True:
-        try:
-            if gone := await sweep(store):
-                log.info("deleted the staged pictures of %d abandoned requests", gone)
-        except Unavailable as error:
-            log.warning("staged pictures could not be swept: %s", error)
-        except Exception:
-            # A store's library may raise what we have not met: the next sweep must come all the same.
-            log.exception("staged pictures could not be swept")
+        await _swept("the staged pictures of abandoned requests", lambda: sweep(store))
+        await _swept("what deleted avatars left", lambda: sweep_deleted(avatars, store))
         await asyncio.sleep(EVERY.total_seconds())
+
+
+async def _swept(what: str, work: Callable[[], Awaitable[int]]) -> None:
+    try:
+        if gone := await work():
+            log.info("deleted %s: %d", what, gone)
+    except Unavailable as error:
+        log.warning("%s could not be deleted: %s", what, error)
+    except Exception:
+        # A store's library may raise what we have not met: the next sweep must come all the same.
+        log.exception("%s could not be deleted", what)

@@ -140,6 +140,12 @@ class FaceUploaded(msgspec.Struct, frozen=True, kw_only=True):
     success: bool = True
 
 
+class AvatarDeleted(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a delete."""
+
+    success: bool = True
+
+
 class ErrorBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What went wrong, what helps, and a code that never changes."""
 

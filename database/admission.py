@@ -40,8 +40,9 @@ async def count_places(
 
 
 async def hold_avatar(connection: AsyncConnection, avatar_id: str, account_id: str) -> None:
-    """Check that the account may use the avatar, and keep it from being forgotten until the commit."""
-    query = select(avatars).where(avatars.c.avatar_id == avatar_id).with_for_update(read=True, key_share=True)
+    """Check that the account may use the avatar, and keep it from being deleted until the commit."""
+    one = (avatars.c.avatar_id == avatar_id, avatars.c.deleted_at.is_(None))
+    query = select(avatars).where(*one).with_for_update(read=True, key_share=True)
     row = (await connection.execute(query)).one_or_none()
     avatar = (
         None

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
+from datetime import timedelta
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, delete, exists, insert, or_, select
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from database.engine import reading, writing
-from database.instants import db_now
+from database.instants import db_now, from_now
 from database.statements import insert_if_absent
 from database.tables import avatar_portraits, avatars, sessions
 from domain.avatars import AspectRatio, Avatar, Portrait
@@ -17,17 +18,16 @@ from domain.failures import FailureCode, Refused
 
 
 class Avatars:
-    """The store of avatars."""
+    """The store of avatars. One that is marked as deleted is not there any more, but for `doomed` and what follows."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
     async def get(self, avatar_id: str) -> Avatar | None:
         """The avatar with its portraits, or None."""
+        one = _with_portraits().where(avatars.c.avatar_id == avatar_id, _UNDELETED)
         async with reading(self._engine) as connection:
-            rows = (
-                (await connection.execute(_with_portraits().where(avatars.c.avatar_id == avatar_id))).mappings().all()
-            )
+            rows = (await connection.execute(one)).mappings().all()
         return next(_avatars(rows), None)
 
     async def listed_for(self, account_id: str) -> tuple[list[Avatar], list[Avatar]]:
@@ -35,7 +35,7 @@ class Avatars:
         visible = avatars.c.account_id.is_(None) | (avatars.c.account_id == account_id)
         newest_first = (avatars.c.created_at.desc(), avatars.c.avatar_id.desc())
         async with reading(self._engine) as connection:
-            rows = await connection.execute(_with_portraits().where(visible).order_by(*newest_first))
+            rows = await connection.execute(_with_portraits().where(visible, _UNDELETED).order_by(*newest_first))
             found = list(_avatars(rows.mappings()))
         return [a for a in found if a.account_id is None], [a for a in found if a.account_id is not None]
 
@@ -54,29 +54,56 @@ class Avatars:
     async def add_portraits(self, avatar_id: str, portraits: Mapping[str, Portrait]) -> None:
         """Add portraits by profile; one that is there already stays as it is. AVATAR_NOT_FOUND without the avatar."""
         # Locked, so that nobody deletes it between the question and the insert.
-        one = select(avatars.c.avatar_id).where(avatars.c.avatar_id == avatar_id).with_for_update()
+        one = select(avatars.c.avatar_id).where(avatars.c.avatar_id == avatar_id, _UNDELETED).with_for_update()
         async with writing(self._engine) as connection:
             if await connection.scalar(one) is None:
                 raise Refused(FailureCode.AVATAR_NOT_FOUND, "Avatar not found")
             await insert_if_absent(connection, avatar_portraits, _rows(avatar_id, portraits))
 
-    async def forget(self, avatar_id: str) -> Avatar | None:
-        """Delete an avatar, unless a session shows it, may still show it or once did; what was deleted.
+    async def forget(self, avatar_id: str) -> bool:
+        """Undo `register`, unless a session shows the avatar, may still show it or once did; is no row left?
 
-        A session that ended without having started keeps nothing. None where the avatar stays and where it never was:
-        `get` tells these apart.
+        A session that ended without having started keeps nothing, and one that ended keeps no deleted avatar.
         """
         one = avatars.c.avatar_id == avatar_id
-        # Locked by a statement of its own: an admission under way holds the row until its session can be seen.
         lock = select(avatars.c.avatar_id).where(one).with_for_update()
-        shown = or_(sessions.c.started_at.is_not(None), sessions.c.ended_at.is_(None))
-        unused = ~exists().where(sessions.c.avatar_id == avatar_id, shown)
+        showed = exists().where(sessions.c.avatar_id == avatars.c.avatar_id, sessions.c.started_at.is_not(None))
         async with writing(self._engine) as connection:
-            await connection.execute(lock)
-            rows = (await connection.execute(_with_portraits().where(one))).mappings().all()
-            if not (await connection.execute(delete(avatars).where(one, unused))).rowcount:
-                return None
-        return next(_avatars(rows))
+            # Locked by a statement of its own: an admission under way holds the row until its session can be seen.
+            if await connection.scalar(lock) is None:
+                return True
+            kept = or_(_SHOWN, and_(_UNDELETED, showed))
+            return bool((await connection.execute(delete(avatars).where(one, ~kept))).rowcount)
+
+    async def mark_deleted(self, avatar_id: str, account_id: str) -> bool:
+        """Delete an account's own avatar for everybody but the sessions that show it; was it there?
+
+        Once this is committed no session is admitted with it, and every one that was can be seen.
+        """
+        own = and_(avatars.c.avatar_id == avatar_id, avatars.c.account_id == account_id, _UNDELETED)
+        async with writing(self._engine) as connection:
+            # The update alone would not wait for an admission under way, which keeps only the row's key.
+            await connection.execute(select(avatars.c.avatar_id).where(own).with_for_update())
+            return bool((await connection.execute(update(avatars).where(own).values(deleted_at=db_now()))).rowcount)
+
+    async def doomed(self, avatar_id: str | None = None) -> list[str]:
+        """The ids of deleted avatars that no session shows, or may still show: their pictures can go. Or of one."""
+        query = select(avatars.c.avatar_id).where(avatars.c.deleted_at.is_not(None), ~_SHOWN)
+        if avatar_id is not None:
+            query = query.where(avatars.c.avatar_id == avatar_id)
+        async with reading(self._engine) as connection:
+            return list(await connection.scalars(query.order_by(avatars.c.deleted_at)))
+
+    async def drop(self, avatar_id: str, *, deleted_for: timedelta) -> None:
+        """Delete the row of an avatar that was deleted so long ago and that no session shows."""
+        long_gone = avatars.c.deleted_at <= from_now(-deleted_for.total_seconds())
+        async with writing(self._engine) as connection:
+            await connection.execute(delete(avatars).where(avatars.c.avatar_id == avatar_id, long_gone, ~_SHOWN))
+
+
+_UNDELETED: ColumnElement[bool] = avatars.c.deleted_at.is_(None)
+_SHOWN = exists().where(sessions.c.avatar_id == avatars.c.avatar_id, sessions.c.ended_at.is_(None))
+"""A session shows the avatar, or is being created with it."""
 
 
 def _rows(avatar_id: str, portraits: Mapping[str, Portrait]) -> list[dict[str, Any]]:

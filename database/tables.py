@@ -65,6 +65,15 @@ avatars = Table(
     Column("primary_ratio", String, nullable=False),
     Column("source_sha256", String(64), nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("deleted_at", Instant),
+)
+"""Where `deleted_at` is set the avatar is gone for everybody but the sessions that show it."""
+
+Index(
+    "ix_avatars_deleted",
+    avatars.c.deleted_at,
+    sqlite_where=avatars.c.deleted_at.is_not(None),
+    postgresql_where=avatars.c.deleted_at.is_not(None),
 )
 
 avatar_portraits = Table(

@@ -74,6 +74,11 @@ class Avatar:
         return ["user_exclusive", f"user_{self.account_id}"] if self.account_id else ["public"]
 
 
+def pictures_of(avatar_id: str) -> str:
+    """Below which key of the object store an avatar's pictures lie."""
+    return f"avatars/{avatar_id}"
+
+
 def check_access(avatar: Avatar | None, account_id: str) -> Avatar:
     """The avatar, if this account may use it; else AVATAR_NOT_FOUND or AVATAR_ACCESS_DENIED."""
     if avatar is None:

@@ -1,20 +1,22 @@
-"""Avatars: upload a face, list what can be used."""
+"""Avatars: upload a face, list what can be used, delete one's own."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from litestar import Request, Router, get, post
+from litestar import Request, Router, delete, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
+from litestar.params import PathParameter
 from ulid import ULID
 
 from api.auth import SECURED, AccountId
+from api.deletion import delete_avatar
 from api.pictures import discarded_if_unavailable, stage
 from api.routes.sessions import AWAY, UNAUTHORIZED
 from api.services import Services
 from api.upload_requests import UploadOperation, uploaded_picture
-from contracts.http import AvatarList, ErrorView, FaceUploaded
+from contracts.http import AvatarDeleted, AvatarList, ErrorView, FaceUploaded
 from contracts.upload_workflow import UploadFaceInput
 from domain import ids
 from domain.avatars import PREVIEW
@@ -59,4 +61,26 @@ async def list_avatars(services: NamedDependency[Services], account_id: NamedDep
     return AvatarList(public_avatars=[view(a) for a in public], my_avatars=[view(a) for a in mine])
 
 
-avatars_router = Router("/v1/avatars", route_handlers=[upload_face, list_avatars], tags=["Avatars"], security=SECURED)
+@delete(
+    # Ids of public avatars have slashes in them.
+    "/{avatar_id:path}",
+    status_code=200,
+    responses={
+        401: UNAUTHORIZED,
+        404: ResponseSpec(ErrorView, description="No such avatar of this account's own"),
+        503: AWAY,
+    },
+)
+async def delete_own_avatar(
+    avatar_id: Annotated[str, PathParameter(description="The avatar's id, `avat_...`.")],
+    services: NamedDependency[Services],
+    account_id: NamedDependency[AccountId],
+) -> AvatarDeleted:
+    """Delete one of this account's own avatars, and its pictures. A session that shows it goes on unchanged."""
+    await delete_avatar(services.avatars, services.store, avatar_id.removeprefix("/"), account_id)
+    return AvatarDeleted()
+
+
+avatars_router = Router(
+    "/v1/avatars", route_handlers=[upload_face, list_avatars, delete_own_avatar], tags=["Avatars"], security=SECURED
+)

@@ -138,6 +138,28 @@ async def test_an_avatar_that_a_session_shows_is_not_forgotten(
         assert await store.get(ref.portrait("4:3").object.key), change
 
 
+async def test_what_an_upload_stores_after_a_deletion_is_undone(
+    database: Database, store: ObjectStore, avatars: AvatarActivities
+) -> None:
+    """Its further portraits find no avatar, and go; but not while a session shows the avatar."""
+    account_id = await database.account()
+    ref = await made(avatars, store, account_id, "avat_1")
+    session_id, _ = await database.admit(account_id, "avat_1")
+    await database.avatars.mark_deleted("avat_1", account_id)
+    late = steps.StoreAvatarInput(avatar_id="avat_1", portraits=(await staged(store, "3:4"),))
+    further = (await avatars.store_avatar(late)).portraits
+    with pytest.raises(ApplicationError) as caught:
+        await avatars.add_portraits(steps.AddPortraitsInput(avatar_id="avat_1", portraits=further))
+    assert (caught.value.type, caught.value.non_retryable) == ("AVATAR_NOT_FOUND", True)
+    await avatars.forget_avatar(steps.ForgetAvatarInput(avatar_id="avat_1"))
+    assert await store.get(ref.portrait("4:3").object.key)
+    await database.sessions.end(session_id, "expired")
+    await avatars.forget_avatar(steps.ForgetAvatarInput(avatar_id="avat_1"))
+    for key in (ref.portrait("4:3").object.key, further[0].object.key):
+        with pytest.raises(ObjectMissing):
+            await store.get(key)
+
+
 async def test_discarding_takes_only_what_was_staged_for_this_create(
     store: ObjectStore, avatars: AvatarActivities
 ) -> None:

@@ -1,17 +1,25 @@
 """Avatars over HTTP: uploads in every form, the list, and the signed addresses."""
 
+import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 from httpx import URL
 from sqlalchemy import update
 
+from adapters.object_store import ObjectStore
 from api.auth import key_hash
+from api.deletion import sweep_deleted
+from database.avatars import Avatars
 from database.engine import writing
 from database.instants import db_now
 from database.tables import api_keys
-from support.api_system import KEY, PICTURE, ApiSystem
+from support.api_system import KEY, PICTURE, ROOM, ApiSystem
+from support.eventually import eventually
 from support.fake_faces import FACE, NO_FACE
+
+PICTURE_BYTES = base64.b64decode(PICTURE)
 
 
 async def upload(api: ApiSystem, **how: Any) -> tuple[int, Any]:
@@ -99,3 +107,65 @@ async def test_a_revoked_key_is_deactivated(api_system: ApiSystem) -> None:
             update(api_keys).where(api_keys.c.key_hash == key_hash(key)).values(revoked_at=db_now())
         )
     assert await api_system.request("GET", "/v1/avatars", key=key) == (401, {"error": "API key is deactivated"})
+
+
+def pictures(api: ApiSystem, avatar_id: str) -> list[Path]:
+    """An avatar's objects, and those staged for it."""
+    objects = api.settings.data_path / "objects"
+    found = [path for part in ("avatars", "staging") for path in (objects / part / avatar_id).rglob("*")]
+    return [path for path in found if path.is_file()]
+
+
+async def test_an_avatar_is_deleted_with_its_pictures(api_system: ApiSystem) -> None:
+    """Right after its upload, too: it is not listed, no session takes it, and nothing of it is left or comes later."""
+    _, body = await upload(api_system, json={"image_base64": PICTURE})
+    avatar_id, address = body["avatar_id"], URL(body["image_url"]).raw_path.decode()
+    assert await api_system.request("DELETE", f"/v1/avatars/{avatar_id}") == (200, {"success": True})
+    _, listed = await api_system.request("GET", "/v1/avatars")
+    assert avatar_id not in {avatar["avatar_id"] for avatar in listed["my_avatars"]}
+    used = await api_system.request("POST", "/v1/sessions", json={"avatar": avatar_id, "room": ROOM})
+    assert (used[0], used[1]["error"]["code"]) == (404, "AVATAR_NOT_FOUND")
+    again, refusal = await api_system.request("DELETE", f"/v1/avatars/{avatar_id}")
+    assert (again, refusal["error"]["message"]) == (404, "Avatar not found")
+    await eventually(lambda: not pictures(api_system, avatar_id))
+    gone, words = await api_system.request("GET", address, key=None)
+    assert (gone, words["error"]["message"]) == (404, "this picture was deleted")
+
+
+@pytest.mark.parametrize(
+    "avatar_id", ["avat_nobody", "x", "PUBLIC/Avatars/nobody", "PUBLIC%2FAvatars%2Fnobody", "avat_%00", "avat_" * 99]
+)
+async def test_an_avatar_that_is_not_there_is_not_found(api_system: ApiSystem, avatar_id: str) -> None:
+    """Unknown ids of either form, and what is no id, are 404 with the same code."""
+    status, body = await api_system.request("DELETE", f"/v1/avatars/{avatar_id}")
+    assert (status, body["error"]["code"]) == (404, "AVATAR_NOT_FOUND")
+
+
+async def test_only_the_owner_deletes_an_avatar(api_system: ApiSystem) -> None:
+    """Another account is told that there is none, one without a key nothing, and the avatar stays."""
+    avatar_id = await api_system.avatar()
+    status, body = await api_system.request("DELETE", f"/v1/avatars/{avatar_id}", key=await api_system.account())
+    assert (status, body["error"]["code"]) == (404, "AVATAR_NOT_FOUND")
+    assert (await api_system.request("DELETE", f"/v1/avatars/{avatar_id}", key=None))[0] == 401
+    _, listed = await api_system.request("GET", "/v1/avatars")
+    assert avatar_id in {avatar["avatar_id"] for avatar in listed["my_avatars"]}
+
+
+async def test_a_session_keeps_the_picture_that_it_shows(api_system: ApiSystem) -> None:
+    """Its avatar can be deleted while it runs; the pictures go with the first sweep after its end."""
+    _, body = await upload(api_system, json={"image_base64": PICTURE})
+    avatar_id, address = body["avatar_id"], URL(body["image_url"]).raw_path.decode()
+    _, created = await api_system.request("POST", "/v1/sessions", json={"avatar": avatar_id, "room": ROOM})
+    session = f"/v1/sessions/{created['session']['session_id']}"
+    assert (await api_system.request("DELETE", f"/v1/avatars/{avatar_id}"))[0] == 200
+    swept = Avatars(api_system.engine), ObjectStore(api_system.settings.storage_address)
+    await sweep_deleted(*swept)
+    _, running = await api_system.request("GET", session)
+    assert (running["session"]["status"], running["session"]["avatar"]["avatar_id"]) == ("started", avatar_id)
+    assert (await api_system.http.get(address)).content == PICTURE_BYTES
+    used, _ = await api_system.request("POST", "/v1/sessions", json={"avatar": avatar_id, "room": ROOM})
+    assert used == 404
+    assert (await api_system.request("POST", f"{session}/end"))[0] == 200
+    await sweep_deleted(*swept)
+    assert (await api_system.http.get(address)).status_code == 404
+    await eventually(lambda: not pictures(api_system, avatar_id))

@@ -80,6 +80,8 @@ async def test_the_openapi_document_is_complete(api_system: ApiSystem) -> None:
     create = paths["/v1/sessions"]["post"]
     assert {"201", "400", "401", "403", "404", "429", "503"} <= set(create["responses"])
     assert create["security"] == [{"apiKey": []}]
+    assert set(paths["/v1/avatars/{avatar_id}"]) == {"delete"}
+    assert {"200", "401", "404", "503"} <= set(paths["/v1/avatars/{avatar_id}"]["delete"]["responses"])
     upload = paths["/v1/avatars/upload-face"]["post"]["requestBody"]["content"]
     assert set(upload) == {"application/json", "multipart/form-data"}
     for path, operations in paths.items():

@@ -1,4 +1,4 @@
-"""The sweeper deletes what abandoned requests staged, and never stops sweeping."""
+"""The sweeper deletes what abandoned requests staged and deleted avatars left, and never stops sweeping."""
 
 import asyncio
 import os
@@ -13,6 +13,7 @@ from adapters.object_store import ObjectMissing, ObjectStore
 from api import sweeper
 from api.pictures import stage
 from domain.failures import Unavailable
+from support.databases import Database
 from support.eventually import eventually
 
 OLD_S = sweeper.OLDER_THAN.total_seconds() + 60
@@ -67,16 +68,21 @@ class FlakyStore(ObjectStore):
 
 
 async def test_trouble_with_the_store_is_left_to_the_next_sweep(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever the store raises, known or not, the sweeps go on."""
+    """Whatever the store raises, known or not, the sweeps go on, and those of deleted avatars are not held up."""
     monkeypatch.setattr(sweeper, "EVERY", timedelta(seconds=0.01))
-    store = FlakyStore(tmp_path, Unavailable("away"), RuntimeError("a surprise"))
+    folder, owner = tmp_path / "objects", await database.account()
+    store = FlakyStore(folder, Unavailable("away"), RuntimeError("a surprise"))
     await stage(store, "sess_old", b"picture")
-    age(tmp_path)
-    sweeping = asyncio.create_task(sweeper.sweep_for_ever(store))
+    avatar_id = await database.avatar(owner)
+    await store.put(f"avatars/{avatar_id}/1x1.jpg", b"picture")
+    await database.avatars.mark_deleted(avatar_id, owner)
+    age(folder)
+    sweeping = asyncio.create_task(sweeper.sweep_for_ever(store, database.avatars))
     try:
-        await eventually(lambda: not (tmp_path / "staging" / "sess_old").exists())
+        await eventually(lambda: not (folder / "avatars" / avatar_id).exists())
+        await eventually(lambda: not (folder / "staging" / "sess_old").exists())
     finally:
         sweeping.cancel()
         with suppress(asyncio.CancelledError):

@@ -1,11 +1,20 @@
 """Avatars and their portraits."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import select, update
 
+from database.admission import hold_avatar, insert_created
+from database.engine import writing
+from database.instants import from_now
 from database.tables import avatar_portraits, avatars
+from domain.avatars import AspectRatio
+from domain.failures import Refused
 from support.databases import Database, an_avatar
+
+HOUR = timedelta(hours=1)
 
 
 async def test_an_avatar_comes_back_as_it_was_registered(database: Database) -> None:
@@ -51,14 +60,14 @@ async def test_a_list_has_the_public_and_the_own_newest_first(database: Database
     assert all(set(avatar.portraits) == {"4:3", "preview"} for avatar in (*public, *own))
 
 
-async def test_forgetting_returns_what_was_deleted_once(database: Database) -> None:
-    """The row and its portraits go, the caller learns what they were, and a repeat finds nothing."""
+async def test_forgetting_leaves_no_row(database: Database) -> None:
+    """The row and its portraits go, and a repeat says that nothing is left, as does one that never was."""
     avatar_id = await database.avatar()
-    forgotten = await database.avatars.forget(avatar_id)
-    assert forgotten is not None
-    assert forgotten.portraits["4:3"].key == f"{avatar_id}/4x3.jpg"
-    assert await database.rows(select(avatar_portraits)) == []
-    assert await database.avatars.forget(avatar_id) is None
+    for _ in range(2):
+        assert await database.avatars.forget(avatar_id)
+        assert await database.rows(select(avatar_portraits)) == []
+        assert await database.avatars.get(avatar_id) is None
+    assert await database.avatars.forget("avat_never")
 
 
 async def test_an_avatar_of_a_session_stays(database: Database) -> None:
@@ -66,9 +75,9 @@ async def test_an_avatar_of_a_session_stays(database: Database) -> None:
     session_id = await database.started()
     session = await database.sessions.get(session_id)
     assert session is not None
-    assert await database.avatars.forget(session.avatar_id) is None
+    assert not await database.avatars.forget(session.avatar_id)
     await database.sessions.end(session_id, "ended_by_request")
-    assert await database.avatars.forget(session.avatar_id) is None
+    assert not await database.avatars.forget(session.avatar_id)
     assert await database.avatars.get(session.avatar_id) is not None
 
 
@@ -76,7 +85,91 @@ async def test_a_create_that_failed_keeps_no_avatar(database: Database) -> None:
     """A session that is starting keeps its avatar; once it has ended without a start, the avatar can be undone."""
     account_id, avatar_id = await database.account(), await database.avatar()
     session_id, _ = await database.admit(account_id, avatar_id)
-    assert await database.avatars.forget(avatar_id) is None
+    assert not await database.avatars.forget(avatar_id)
     await database.sessions.end(session_id, "AT_CAPACITY")
-    assert await database.avatars.forget(avatar_id) is not None
+    assert await database.avatars.forget(avatar_id)
     assert await database.sessions.get(session_id) is not None
+
+
+async def test_only_its_owner_deletes_an_avatar_and_only_once(database: Database) -> None:
+    """Nobody else's call finds it, nobody deletes a public one, and a repeat finds nothing."""
+    owner, other = await database.account(), await database.account()
+    mine, public = await database.avatar(owner), await database.avatar()
+    for avatar_id, account_id in ((mine, other), (public, owner), ("avat_never", owner)):
+        assert not await database.avatars.mark_deleted(avatar_id, account_id)
+    assert await database.avatars.doomed() == []
+    asked = [database.avatars.mark_deleted(mine, owner) for _ in range(3)]
+    assert sorted(await asyncio.gather(*asked)) == [False, False, True]
+    assert await database.avatars.doomed() == [mine]
+
+
+async def test_a_deleted_avatar_is_there_for_nobody(database: Database) -> None:
+    """It is neither found nor listed, takes no session and no portrait, and is not registered anew."""
+    owner = await database.account()
+    avatar_id, other = await database.avatar(owner), await database.avatar(owner)
+    await database.avatars.mark_deleted(avatar_id, owner)
+    await database.avatars.register(an_avatar(avatar_id, owner), "0" * 64)
+    assert await database.avatars.get(avatar_id) is None
+    _, mine = await database.avatars.listed_for(owner)
+    assert [avatar.avatar_id for avatar in mine] == [other]
+    with pytest.raises(Refused, match="Avatar not found"):
+        await database.admit(owner, avatar_id)
+    with pytest.raises(Refused, match="Avatar not found"):
+        await database.avatars.add_portraits(avatar_id, an_avatar(avatar_id).portraits)
+
+
+async def test_pictures_are_doomed_when_the_last_session_that_shows_them_has_ended(database: Database) -> None:
+    """From its admission on a session keeps them, and only one that has ended does not, started or not."""
+    owner = await database.account()
+    avatar_id = await database.avatar(owner)
+    live = [(await database.admit(owner, avatar_id))[0] for _ in range(2)]
+    assert await database.avatars.mark_deleted(avatar_id, owner)
+    for session_id in live:
+        assert await database.avatars.doomed() == []
+        assert not await database.avatars.forget(avatar_id)
+        await database.avatars.drop(avatar_id, deleted_for=timedelta(0))
+        await database.sessions.end(session_id, "AT_CAPACITY")
+    assert await database.avatars.doomed() == await database.avatars.doomed(avatar_id) == [avatar_id]
+    assert await database.avatars.doomed(await database.avatar(owner)) == []
+
+
+async def test_a_deletion_waits_for_an_admission_under_way(database: Database) -> None:
+    """Once the mark is committed, the session that was being admitted can be seen: its picture stays."""
+    owner = await database.account()
+    avatar_id = await database.avatar(owner)
+    wanted = {"account_id": owner, "avatar_id": avatar_id, "aspect_ratio": AspectRatio.SQUARE, "metadata": {}}
+    async with writing(database.engine) as connection:
+        await hold_avatar(connection, avatar_id, owner)
+        deleting = asyncio.create_task(database.avatars.mark_deleted(avatar_id, owner))
+        await asyncio.wait([deleting], timeout=0.3)
+        assert not deleting.done()
+        await insert_created(connection, "sess_1", wanted, 30)
+    assert await deleting
+    assert await database.avatars.doomed() == []
+
+
+async def test_an_undo_takes_a_deleted_avatar_that_a_session_once_showed(database: Database) -> None:
+    """What an upload stores after the deletion is undone, though a session had shown the avatar before."""
+    session_id = await database.started()
+    session = await database.sessions.get(session_id)
+    assert session is not None
+    await database.run(update(avatars).values(account_id=session.account_id))
+    await database.sessions.end(session_id, "expired")
+    assert not await database.avatars.forget(session.avatar_id)
+    assert await database.avatars.mark_deleted(session.avatar_id, session.account_id)
+    assert await database.avatars.forget(session.avatar_id)
+    assert await database.rows(select(avatars)) == []
+
+
+async def test_a_row_is_dropped_when_it_was_deleted_long_ago(database: Database) -> None:
+    """One that is not deleted, or was just now, stays; then it goes with its portraits."""
+    owner = await database.account()
+    avatar_id = await database.avatar(owner)
+    await database.avatars.drop(avatar_id, deleted_for=timedelta(0))
+    assert await database.avatars.get(avatar_id) is not None
+    await database.avatars.mark_deleted(avatar_id, owner)
+    await database.avatars.drop(avatar_id, deleted_for=HOUR)
+    assert await database.avatars.doomed() == [avatar_id]
+    await database.run(update(avatars).values(deleted_at=from_now(-HOUR.total_seconds() - 1)))
+    await database.avatars.drop(avatar_id, deleted_for=HOUR)
+    assert await database.rows(select(avatars)) == await database.rows(select(avatar_portraits)) == []

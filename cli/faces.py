@@ -109,9 +109,10 @@ async def check_all(
     try:
         async with aclosing(in_order(checker, paths)) as stream:
             async for one in stream:
-                tell_progress(len(outcomes) + 1, len(paths))
+                wipe_progress(len(paths))
                 show(one, as_json=as_json)
                 outcomes.append(None if isinstance(one, str) else one)
+                tell_progress(len(outcomes), len(paths))
     finally:
         await decoder.aclose()
     return outcomes
@@ -155,7 +156,12 @@ def tell_progress(done: int, total: int) -> None:
     if total < MANY:
         return
     if sys.stderr.isatty():
-        # The line is wiped before a verdict is printed, which may go to the same terminal.
-        click.echo(f"\r\x1b[K{done} of {total}" + ("\n" if done == total else "\r"), err=True, nl=False)
+        click.echo(f"{done} of {total}" if done < total else "", err=True, nl=False)
     elif done % MANY == 0 or done == total:
         click.echo(f"{done} of {total} pictures", err=True)
+
+
+def wipe_progress(total: int) -> None:
+    """Clear the line in which progress was told: the next verdict may go to the same terminal."""
+    if total >= MANY and sys.stderr.isatty():
+        click.echo("\r\x1b[K", err=True, nl=False)

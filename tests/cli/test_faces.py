@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from adapters.face_detection import FaceDetector
+from adapters.image_decoding import ImageDecoder
+from cli.face_checker import FaceChecker
+from cli.face_pictures import PictureSaver
 from cli.main import main
 from domain.failures import SUGGESTIONS, FailureCode
 from domain.portraits import FRAMINGS
@@ -134,6 +138,25 @@ def test_all_accepted_is_exit_code_0(ran: Run) -> None:
     result = check("--json", ran.folder / "a.png")
     assert (result.exit_code, result.stderr) == (0, "")
     assert json.loads(result.stdout)["verdict"] == "OK"
+
+
+def test_a_file_that_cannot_be_read_has_no_verdict(ran: Run) -> None:
+    """It is named on stderr with the system's reason, the next one is looked at, and the exit code is 2."""
+    unreadable = "/proc/self/mem"  # for root too, which may read whatever modes forbid
+    result = check("--json", unreadable, ran.folder / "a.png")
+    assert (result.exit_code, result.stderr) == (2, f"greenroom: {unreadable}: Input/output error\n")
+    assert [json.loads(line)["verdict"] for line in result.stdout.splitlines()] == ["OK"]
+
+
+async def test_a_decoder_that_fails_is_no_verdict(face_detector: FaceDetector, tmp_path: Path) -> None:
+    """What is wrong with this machine is not blamed on the picture."""
+    picture = tmp_path / "a.png"
+    picture.write_bytes(astronaut())
+    decoder = ImageDecoder()
+    await decoder.aclose()
+    saver = PictureSaver([picture], aligned_to=None, marked_to=None)
+    said = await FaceChecker(detector=face_detector, decoder=decoder, saver=saver).check(picture)
+    assert said == f"{picture}: The picture decoder is closed"
 
 
 @pytest.mark.parametrize("number", [10, 12])

@@ -11,6 +11,7 @@ from contracts import steps
 from contracts.portraits import AvatarRef, StoredObject, StoredPortrait
 from database.avatars import Avatars
 from domain.avatars import Avatar, check_access, pictures_of
+from domain.failures import FailureCode, Refused
 
 
 class AvatarActivities:
@@ -22,9 +23,18 @@ class AvatarActivities:
 
     @steps.resolve_avatar.implementation
     async def resolve_avatar(self, value: steps.ResolveAvatarInput) -> AvatarRef:
-        """The avatar, if this account may use it."""
+        """The avatar, if this account may use it.
+
+        TEMPORARILY_UNAVAILABLE, which is worth another attempt, while the portrait that is wanted is still being made.
+        """
         with translated():
-            return avatar_ref(check_access(await self._avatars.get(value.avatar_id), value.account_id))
+            avatar = check_access(await self._avatars.get(value.avatar_id), value.account_id)
+            if value.aspect_ratio is not None and value.aspect_ratio not in avatar.portraits:
+                raise Refused(
+                    FailureCode.TEMPORARILY_UNAVAILABLE,
+                    f"The avatar's {value.aspect_ratio} picture is still being made; try again in a moment",
+                )
+        return avatar_ref(avatar)
 
     @steps.store_avatar.implementation
     async def store_avatar(self, value: steps.StoreAvatarInput) -> steps.StoreAvatarResult:

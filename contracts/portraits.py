@@ -51,10 +51,6 @@ class AvatarRef(msgspec.Struct, frozen=True, kw_only=True):
     primary: AspectRatio
     portraits: tuple[StoredPortrait, ...]
 
-    def has(self, profile: str) -> bool:
-        """Is the portrait of a profile made already?"""
-        return any(portrait.profile == profile for portrait in self.portraits)
-
     def portrait(self, profile: str) -> StoredPortrait:
         """The portrait of a profile; KeyError if the avatar has none."""
         for portrait in self.portraits:

@@ -144,6 +144,8 @@ class ResolveAvatarInput(msgspec.Struct, frozen=True, kw_only=True):
 
     account_id: str
     avatar_id: str
+    aspect_ratio: AspectRatio | None = None
+    """The profile that it shows; what runs since before this field asks for none."""
 
 
 # --- a session's record ----------------------------------------------------------------------------------------

@@ -31,8 +31,6 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 FIRST_GENERATION = 1
-PORTRAIT_PAUSES = tuple(timedelta(milliseconds=ms) for ms in (100, 200, 400, 800, 1600, 3200, 3200))
-"""An avatar that was uploaded a moment ago has one portrait; the other profiles follow."""
 LONGEST_PAUSE = timedelta(seconds=30)
 """Between attempts to record an end."""
 
@@ -125,7 +123,10 @@ class CreateSessionWorkflow:
         """The avatar to show: the stored one, or a new one made of the picture that came with the request."""
         command = self._command
         if command.picture is None:
-            return await self._stored_avatar()
+            wanted = steps.ResolveAvatarInput(
+                account_id=command.account_id, avatar_id=command.avatar_id, aspect_ratio=command.aspect_ratio
+            )
+            return await self._do(steps.resolve_avatar, wanted, f"look up {command.avatar_id}")
         self._made = await make_avatar(
             command.picture,
             avatar_id=command.avatar_id,
@@ -134,20 +135,6 @@ class CreateSessionWorkflow:
             wanted=(command.aspect_ratio,),
         )
         return self._made.avatar
-
-    async def _stored_avatar(self) -> AvatarRef:
-        """The stored avatar, once it has the portrait that this session shows."""
-        command = self._command
-        wanted = steps.ResolveAvatarInput(account_id=command.account_id, avatar_id=command.avatar_id)
-        avatar = await self._do(steps.resolve_avatar, wanted, f"look up {command.avatar_id}")
-        for pause in PORTRAIT_PAUSES:
-            if avatar.has(command.aspect_ratio):
-                return avatar
-            await workflow.sleep(pause, summary=f"the {command.aspect_ratio} portrait is still being made")
-            avatar = await self._do(steps.resolve_avatar, wanted, f"look again for {command.aspect_ratio}")
-        raise failure(
-            FailureCode.TEMPORARILY_UNAVAILABLE, f"the avatar's {command.aspect_ratio} picture is still being made"
-        )
 
     async def _admit(self, avatar: AvatarRef, expiry: steps.CalculateExpiryResult) -> steps.AdmitSessionResult:
         command = self._command

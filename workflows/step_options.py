@@ -60,7 +60,8 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     # The database: short, so local; each is one transaction that can be repeated.
     steps.register_avatar: _local(),
     steps.add_portraits: _local(),
-    steps.resolve_avatar: _local(),
+    # A fresh upload's further portraits follow within a second: 1.5 s of waiting in all.
+    steps.resolve_avatar: _local(attempts=5),
     steps.calculate_expiry: _local(),
     steps.admit_session: _local(),
     steps.lease_server: _local(),

@@ -10,7 +10,7 @@ from adapters.object_store import ObjectMissing, ObjectStore
 from contracts import steps
 from contracts.portraits import AvatarRef, StoredObject, StoredPortrait
 from domain.avatars import AspectRatio
-from support.databases import Database
+from support.databases import Database, an_avatar
 
 KEYPOINTS = ((1.5, 2.0), (3.0, 2.0), (2.0, 3.0), (1.75, 4.0), (2.75, 4.0))
 
@@ -78,6 +78,22 @@ async def test_an_avatar_that_may_not_be_used_is_refused_for_good(
     with pytest.raises(ApplicationError) as caught:
         await avatars.resolve_avatar(asked)
     assert (caught.value.type, caught.value.non_retryable) == (code, True)
+
+
+async def test_a_portrait_that_is_still_being_made_is_worth_another_attempt(
+    database: Database, avatars: AvatarActivities
+) -> None:
+    """An avatar is registered with what its upload waited for; the other profiles follow."""
+    account_id = await database.account()
+    asked = steps.ResolveAvatarInput(
+        account_id=account_id, avatar_id=await database.avatar(account_id), aspect_ratio=AspectRatio.PORTRAIT
+    )
+    with pytest.raises(ApplicationError, match="3:4") as caught:
+        await avatars.resolve_avatar(asked)
+    assert (caught.value.type, caught.value.non_retryable) == ("TEMPORARILY_UNAVAILABLE", False)
+    portrait = an_avatar("avat_any").portraits["4:3"]
+    await database.avatars.add_portraits(asked.avatar_id, {AspectRatio.PORTRAIT: portrait})
+    assert (await avatars.resolve_avatar(asked)).portrait("3:4").object.key == portrait.key
 
 
 async def test_public_avatars_are_everybodys(database: Database, avatars: AvatarActivities) -> None:

@@ -10,12 +10,11 @@ from temporalio.exceptions import ApplicationError
 from contracts import steps
 from contracts.portraits import AvatarRef
 from contracts.session_workflow import EndSession, RoomSeen, SessionOutcome
-from domain.avatars import AspectRatio
 from domain.failures import FailureCode
 from domain.session import EndReason
 from support.eventually import eventually
 from support.session_commands import Running, command, create, new_session_id, start_operation
-from support.stand_in_steps import Script, StandInSteps, portraits
+from support.stand_in_steps import Script, StandInSteps
 from workflows.create_session import CreateSessionWorkflow
 
 PICTURE = ["decode_image", "align_face", "store_avatar", "register_avatar"]
@@ -79,19 +78,33 @@ async def test_a_create_with_a_picture_makes_the_avatar_first(
 async def test_a_portrait_that_is_still_being_made_is_waited_for(
     temporal: Client, session_id: str, script: Script
 ) -> None:
-    """An avatar that was uploaded a moment ago has one portrait; the session shows the one it asked for."""
+    """The step is tried again within the same second, without a timer of the server's."""
 
     async def resolve(value: steps.ResolveAvatarInput) -> AvatarRef:
-        profiles = ["1:1", "preview"] if script.names.count("resolve_avatar") < 3 else ["1:1", "4:3", "preview"]
-        made = portraits(f"avatars/{value.avatar_id}", profiles)
-        return AvatarRef(avatar_id=value.avatar_id, primary=AspectRatio.SQUARE, portraits=made)
+        assert value.aspect_ratio == "4:3"
+        if script.names.count("resolve_avatar") < 3:
+            raise ApplicationError("still being made", type=FailureCode.TEMPORARILY_UNAVAILABLE)
+        return await StandInSteps()._resolve_avatar(script, value)
 
     script.handlers["resolve_avatar"] = resolve
     _, running = await create(temporal, command(session_id))
     await running.execute_update(CreateSessionWorkflow.end, EndSession())
     assert script.names.count("resolve_avatar") == 3
-    (joined,) = script.asked(steps.join_room)
-    assert joined.portrait.profile == "4:3"
+
+
+async def test_a_portrait_that_does_not_come_is_a_refusal_to_try_again(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """The client is told so within two seconds, and nothing was admitted."""
+
+    async def resolve(_: steps.ResolveAvatarInput) -> AvatarRef:
+        raise ApplicationError("still being made", type=FailureCode.TEMPORARILY_UNAVAILABLE)
+
+    script.handlers["resolve_avatar"] = resolve
+    cause = await refusal(temporal, session_id)
+    assert (cause.type, cause.message) == (FailureCode.TEMPORARILY_UNAVAILABLE, "still being made")
+    assert script.names.count("resolve_avatar") == 5
+    assert "admit_session" not in script.names
 
 
 async def test_a_refused_face_answers_with_code_and_measures_and_leaves_nothing(

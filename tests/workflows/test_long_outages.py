@@ -1,14 +1,12 @@
-"""Long waits, skipped in seconds on Temporal's test server."""
+"""Long outages, skipped in seconds on Temporal's test server."""
 
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from contracts import queues, steps
-from contracts.portraits import AvatarRef
-from domain.avatars import AspectRatio
 from domain.failures import FailureCode
 from support.session_commands import command, new_session_id
-from support.stand_in_steps import StandInSteps, portraits, standing_in
+from support.stand_in_steps import StandInSteps, standing_in
 from workflows.create_session import CreateSessionWorkflow
 
 FAILURES = 60
@@ -39,21 +37,3 @@ async def test_a_refused_create_is_undone_after_a_long_outage_of_the_database(ti
     assert described.close_time is not None
     assert (described.close_time - described.start_time).total_seconds() > 400
     assert script.names[-3:] == ["record_ended", "forget_avatar", "discard_staged"]
-
-
-async def test_a_portrait_that_never_comes_is_a_refusal_to_try_again(time_skipping: Client) -> None:
-    """A session does not wait for ever for the shape that it is to show, and nothing was admitted."""
-    session_id = new_session_id()
-
-    async def resolve(value: steps.ResolveAvatarInput) -> AvatarRef:
-        made = portraits(f"avatars/{value.avatar_id}", ["1:1", "preview"])
-        return AvatarRef(avatar_id=value.avatar_id, primary=AspectRatio.SQUARE, portraits=made)
-
-    async with standing_in(time_skipping) as stand_ins:
-        script = stand_ins.script(session_id, handlers={"resolve_avatar": resolve})
-        handle = await time_skipping.start_workflow(
-            CreateSessionWorkflow.run, command(session_id), id=session_id, task_queue=queues.SESSIONS
-        )
-        assert (await handle.result()).reason == FailureCode.TEMPORARILY_UNAVAILABLE
-    assert script.names.count("resolve_avatar") > 5
-    assert "admit_session" not in script.names

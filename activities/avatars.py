@@ -11,7 +11,7 @@ from contracts import steps
 from contracts.portraits import AvatarRef, StoredObject, StoredPortrait
 from database.avatars import Avatars
 from domain.avatars import Avatar, check_access, pictures_of
-from domain.failures import FailureCode, Refused
+from domain.failures import NotYet
 
 
 class AvatarActivities:
@@ -30,10 +30,7 @@ class AvatarActivities:
         with translated():
             avatar = check_access(await self._avatars.get(value.avatar_id), value.account_id)
             if value.aspect_ratio is not None and value.aspect_ratio not in avatar.portraits:
-                raise Refused(
-                    FailureCode.TEMPORARILY_UNAVAILABLE,
-                    f"The avatar's {value.aspect_ratio} picture is still being made; try again in a moment",
-                )
+                raise NotYet(f"The avatar's {value.aspect_ratio} picture is still being made; try again in a moment")
         return avatar_ref(avatar)
 
     @steps.store_avatar.implementation

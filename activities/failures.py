@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from domain.failures import RETRYABLE, Refused, Unavailable
+from domain.failures import RETRYABLE, NotYet, Refused, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +24,12 @@ def translated() -> Iterator[None]:
             log.warning("a step will be tried again: %s", refusal)
         details = [refusal.details] if refusal.details else []
         retryable = refusal.code in RETRYABLE
+        at_fault = retryable and not isinstance(refusal, NotYet)
         raise ApplicationError(
             refusal.message,
             *details,
             type=refusal.code,
             non_retryable=not retryable,
             # An answer is no fault: the SDK then logs no stack trace and counts no failure.
-            category=ApplicationErrorCategory.UNSPECIFIED if retryable else ApplicationErrorCategory.BENIGN,
+            category=ApplicationErrorCategory.UNSPECIFIED if at_fault else ApplicationErrorCategory.BENIGN,
         ) from None

@@ -129,6 +129,13 @@ class Refused(Exception):
         self.details = dict(details) if details else None
 
 
+class NotYet(Refused):
+    """What is asked for is being made: the same request will succeed in a moment, and nothing is wrong."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(FailureCode.TEMPORARILY_UNAVAILABLE, message)
+
+
 class Unavailable(Refused):
     """A part that we depend on did not answer; the same request may succeed later.
 

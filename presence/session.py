@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 PUBLISH_WITHIN_S = 3.0
 SERVED_EVERY_S = 1.0
+GOODBYE_S = 0.1
+"""What the last message has to leave the machine."""
 USUAL_SIZE = (1280, 960)
 
 
@@ -91,6 +93,8 @@ class AvatarSession:
         logging.getLogger("livekit").setLevel(logging.CRITICAL)
         if self._published_at is not None:
             await self._room.announce("disconnected", reason)
+            # The SDK is content when the message is queued: whoever disconnects at once may take it along.
+            await asyncio.sleep(GOODBYE_S)
         await self._room.disconnect()
 
     async def _publish(self) -> Publication:

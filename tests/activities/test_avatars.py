@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.avatars import AvatarActivities, portrait_key
 from adapters.object_store import ObjectMissing, ObjectStore
@@ -91,6 +91,7 @@ async def test_a_portrait_that_is_still_being_made_is_worth_another_attempt(
     with pytest.raises(ApplicationError, match="3:4") as caught:
         await avatars.resolve_avatar(asked)
     assert (caught.value.type, caught.value.non_retryable) == ("TEMPORARILY_UNAVAILABLE", False)
+    assert caught.value.category == ApplicationErrorCategory.BENIGN  # no stack trace in the log: nothing is wrong
     portrait = an_avatar("avat_any").portraits["4:3"]
     await database.avatars.add_portraits(asked.avatar_id, {AspectRatio.PORTRAIT: portrait})
     assert (await avatars.resolve_avatar(asked)).portrait("3:4").object.key == portrait.key

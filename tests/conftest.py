@@ -2,6 +2,8 @@
 
 # What others import comes first: pytest rewrites a plugin's assertions only before anybody has imported it.
 pytest_plugins = [
+    "support.two_processes",
+    "support.measurements",
     "support.temporal",
     "support.stand_in_steps",
     "support.databases",

@@ -55,6 +55,8 @@ async def test_a_create_by_id_climbs_the_ladder_and_ends_on_request(
     started, running = await create(temporal, command(session_id))
     assert started.session_id == session_id
     assert (started.concurrency, started.max_concurrency) == (1, 5)
+    # The answer goes out before the step that holds the picture is under way.
+    await eventually(lambda: "stay_in_room" in script.names)
     ended = await running.execute_update(CreateSessionWorkflow.end, EndSession())
     assert ended.reason == EndReason.ENDED_BY_REQUEST
     outcome = await outcome_of(running)

@@ -83,6 +83,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     face_device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where detection runs. `cuda` refuses to start without CUDA; `auto` takes what is there."""
 
+    face_thresholds: str = ""
+    """Limits of the face verdict that differ from the built-in ones: `name=number,...`, names as in docs/faces.md."""
+
+    photo_classifier: str = ""
+    """An ONNX file that tells photographs from drawings (docs/faces.md says how it is asked); empty means none."""
+
+    picture_hosts: str = ""
+    """Hosts, besides public addresses, that pictures may be fetched from: a comma-separated list of `host` or
+    `host:port`. For these the address is not checked."""
+
+    keep_originals: bool = False
+    """Keep each avatar's picture as it was sent, beside its portraits, until the avatar is deleted."""
+
     first_api_key: Annotated[str, msgspec.Meta(pattern=r"^(\S{32,})?$")] = ""
     """A key, of 32 characters or more, for which `greenroom migrate` makes the account `local`; empty means none."""
 

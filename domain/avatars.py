@@ -16,8 +16,13 @@ class AspectRatio(StrEnum):
     SQUARE = "1:1"
 
 
+PIPELINE = "1"
+"""Grows when the same picture would become other portraits: then it is not recognised but made anew."""
+
 DEFAULT_ASPECT_RATIO = AspectRatio.LANDSCAPE
 PREVIEW = "preview"
+IMAGE = "image"
+"""The primary portrait no wider than clients are shown; only where the primary portrait itself is wider."""
 
 
 def parse_aspect_ratio(text: str) -> AspectRatio:

@@ -7,6 +7,9 @@ from domain.avatars import PREVIEW, AspectRatio
 from domain.face_measures import FaceMeasures, FaceObservation, FoundFace, measure
 from domain.failures import FailureCode, Refused
 
+IMAGE_WIDTH = 1200
+"""Pixels: the contract's widest picture at an address that clients get. The avatar server renders from wider ones."""
+
 UNCOVERED_WARNING = 0.40
 """Share of a portrait's area beyond the source's edge from which an operator should hear of it."""
 

@@ -19,7 +19,7 @@ from domain.avatars import AspectRatio
 from support import pictures
 
 PREFIX = "staging/1"
-SIZES = {"4:3": (1280, 960), "3:4": (960, 1280), "1:1": (1280, 1280), "preview": (500, 500)}
+SIZES = {"4:3": (1280, 960), "3:4": (960, 1280), "1:1": (1280, 1280), "preview": (500, 500), "image": (1200, 1200)}
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ async def test_a_photograph_becomes_portraits_in_every_shape(
     faces = FaceActivities(portrait_maker, store)
     aligned = await faces.align_face(alignment(decoded))
     assert (aligned.primary, aligned.measures.faces) == ("1:1", 1)
-    assert [p.profile for p in aligned.portraits] == ["1:1", "preview"]
+    assert [p.profile for p in aligned.portraits] == ["1:1", "preview", "image"]
     further = steps.CutPortraitsInput(
         picture=decoded.picture, keypoints=aligned.keypoints, profiles=("4:3", "3:4"), staging_prefix=PREFIX
     )
@@ -86,7 +86,7 @@ async def test_what_is_wanted_at_once_is_cut_at_once(
     faces = FaceActivities(portrait_maker, store)
     wanted = msgspec.structs.replace(alignment(decoded), wanted=(AspectRatio.PORTRAIT,))
     aligned = await faces.align_face(wanted)
-    assert [p.profile for p in aligned.portraits] == ["3:4", "1:1", "preview"]
+    assert [p.profile for p in aligned.portraits] == ["3:4", "1:1", "preview", "image"]
     later = await faces.cut_portraits(
         steps.CutPortraitsInput(
             picture=decoded.picture, keypoints=aligned.keypoints, profiles=("3:4",), staging_prefix=PREFIX

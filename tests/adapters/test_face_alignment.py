@@ -1,6 +1,7 @@
 """The face pipeline on real pictures with known verdicts, and what its portraits look like."""
 
 import logging
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -9,10 +10,10 @@ import pytest
 from adapters.face_alignment import AlignedPicture, PortraitMaker, align, align_all
 from adapters.face_framing import search_cut
 from adapters.image_pixels import map_points, warp
-from domain.avatars import PREVIEW, AspectRatio
+from domain.avatars import IMAGE, PREVIEW, AspectRatio
 from domain.face_measures import Keypoints, face_unit, roll_of
 from domain.failures import FailureCode, Refused
-from domain.portraits import FRAMINGS
+from domain.portraits import FRAMINGS, IMAGE_WIDTH
 from support.pictures import (
     Rgb,
     astronaut,
@@ -99,9 +100,28 @@ def test_a_usable_face_becomes_a_portrait_of_every_profile(portrait_maker: Portr
     make, primary = ACCEPTED[name]
     made = portrait_maker.make(pixels(make()), wanted=FRAMINGS)
     assert made.primary is primary
-    assert set(made.pictures) == {*AspectRatio, PREVIEW}
-    for profile, portrait in made.pictures.items():
-        check_portrait(profile, portrait)
+    assert set(made.pictures) - {IMAGE} == {*AspectRatio, PREVIEW}
+    for profile in FRAMINGS:
+        check_portrait(profile, made.pictures[profile])
+
+
+@pytest.mark.parametrize(("make", "size"), [(newton, (1200, 900)), (astronaut, (1200, 1200)), (gauss, None)])
+def test_clients_get_the_primary_portrait_at_most_1200_pixels_wide(
+    portrait_maker: PortraitMaker, make: Callable[[], bytes], size: tuple[int, int] | None
+) -> None:
+    """A wider one has a smaller copy, keypoints and all; one of 960 pixels needs none."""
+    made = portrait_maker.make(pixels(make()))
+    image, primary = made.pictures.get(IMAGE), made.pictures[made.primary]
+    if size is None:
+        assert image is None
+        assert primary.width <= IMAGE_WIDTH
+        return
+    assert image is not None
+    small = pixels(image.jpeg)
+    assert (image.profile, image.width, image.height, small.shape) == (IMAGE, *size, (*size[::-1], 3))
+    assert np.array(image.keypoints) == pytest.approx((np.array(primary.keypoints) + 0.5) * 0.9375 - 0.5)
+    again = np.asarray(cv2.resize(pixels(primary.jpeg), size, interpolation=cv2.INTER_AREA), np.float64)
+    assert np.abs(small - again).mean() < 3
 
 
 def check_portrait(profile: str, portrait: AlignedPicture) -> None:
@@ -129,7 +149,7 @@ def test_only_what_somebody_waits_for_is_cut_at_once(portrait_maker: PortraitMak
     """The portrait that fits the source and the preview; the rest can be cut later from the keypoints alone."""
     rgb = pixels(astronaut())
     made = portrait_maker.make(rgb)
-    assert set(made.pictures) == {made.primary, PREVIEW}
+    assert set(made.pictures) == {made.primary, PREVIEW, IMAGE}
     assert set(made.stage_ms) == {"find", "align"}
     whole = portrait_maker.make(rgb, wanted=FRAMINGS).pictures
     later = align_all(rgb, made.keypoints, set(FRAMINGS) - set(made.pictures))

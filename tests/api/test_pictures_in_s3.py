@@ -68,7 +68,7 @@ async def site(server: S3Server, address: str, folder: Path, **more: str) -> Asy
 async def test_clients_get_pictures_from_the_s3_server_itself(
     s3_server: S3Server, s3_address: str, tmp_path: Path
 ) -> None:
-    """Where the settings say how they reach it: no key, the right bytes and kind, and the same address for a while."""
+    """Where the settings say how they reach it: no key, the right bytes and kind, parts, and one address for a while."""
     public = f"http://localhost:{s3_server.ports['s3.port']}"
     async with site(s3_server, s3_address, tmp_path, public_endpoint=public) as api, httpx.AsyncClient() as browser:
         links = await api.links()
@@ -79,6 +79,12 @@ async def test_clients_get_pictures_from_the_s3_server_itself(
             assert answer.status_code == 200
             assert answer.content == api.avatar.portraits[profile].key.encode()
             assert answer.headers["content-type"] == "image/jpeg"
+            assert "private" in answer.headers["cache-control"]
+            part = await browser.get(links[name], headers={"Range": "bytes=2-5"})
+            assert (part.status_code, part.content) == (206, answer.content[2:6])
+            assert part.headers["content-range"] == f"bytes 2-5/{len(answer.content)}"
+            had = await browser.get(links[name], headers={"If-None-Match": answer.headers["etag"]})
+            assert (had.status_code, had.content) == (304, b"")
         await api.gate.shut()
         assert links.keys() == (await api.links()).keys()  # made without asking the server
 

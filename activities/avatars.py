@@ -17,9 +17,10 @@ from domain.failures import NotYet
 class AvatarActivities:
     """Rows in the database and pictures in the object store; the pictures come first and go last."""
 
-    def __init__(self, avatars: Avatars, store: ObjectStore) -> None:
+    def __init__(self, avatars: Avatars, store: ObjectStore, *, keep_originals: bool = False) -> None:
         self._avatars = avatars
         self._store = store
+        self._keep_originals = keep_originals
 
     @steps.resolve_avatar.implementation
     async def resolve_avatar(self, value: steps.ResolveAvatarInput) -> AvatarRef:
@@ -33,6 +34,13 @@ class AvatarActivities:
                 raise NotYet(f"The avatar's {value.aspect_ratio} picture is still being made; try again in a moment")
         return avatar_ref(avatar)
 
+    @steps.recognise_picture.implementation
+    async def recognise_picture(self, value: steps.RecognisePictureInput) -> steps.RecognisePictureResult:
+        """Whether this account has sent the same picture before."""
+        with translated():
+            known = await self._avatars.recognise(value.account_id, value.source_sha256)
+        return steps.RecognisePictureResult(avatar_id=known)
+
     @steps.store_avatar.implementation
     async def store_avatar(self, value: steps.StoreAvatarInput) -> steps.StoreAvatarResult:
         """Copy the staged pictures to the avatar's own place, checked on the way."""
@@ -40,11 +48,13 @@ class AvatarActivities:
             async with beating():
                 # All at once: a far store takes its time for each.
                 stored = await asyncio.gather(*(self._keep(value.avatar_id, one) for one in value.portraits))
+                if value.original is not None and self._keep_originals:
+                    await self._copy(value.original, original_key(value.avatar_id))
         return steps.StoreAvatarResult(portraits=tuple(stored))
 
     @steps.register_avatar.implementation
-    async def register_avatar(self, value: steps.RegisterAvatarInput) -> steps.Done:
-        """Insert the avatar; a repeat changes nothing."""
+    async def register_avatar(self, value: steps.RegisterAvatarInput) -> steps.RegisterAvatarResult:
+        """Insert the avatar; a repeat changes nothing, and a twin that was quicker stays the only one."""
         ref = value.avatar
         avatar = Avatar(
             avatar_id=ref.avatar_id,
@@ -54,8 +64,8 @@ class AvatarActivities:
             created_at=datetime.now(UTC),
         )
         with translated():
-            await self._avatars.register(avatar, value.source_sha256)
-        return steps.Done()
+            known = await self._avatars.register(avatar, value.source_sha256)
+        return steps.RegisterAvatarResult(avatar_id=known if known != ref.avatar_id else None)
 
     @steps.add_portraits.implementation
     async def add_portraits(self, value: steps.AddPortraitsInput) -> steps.Done:
@@ -83,15 +93,21 @@ class AvatarActivities:
         return steps.Done()
 
     async def _keep(self, avatar_id: str, portrait: StoredPortrait) -> StoredPortrait:
-        data = await self._store.get(portrait.object.key, portrait.object.sha256)
-        key = portrait_key(avatar_id, portrait.profile)
-        sha256 = await self._store.put(key, data)
-        return _at(portrait, StoredObject(key=key, sha256=sha256, size=len(data)))
+        return _at(portrait, await self._copy(portrait.object, portrait_key(avatar_id, portrait.profile)))
+
+    async def _copy(self, staged: StoredObject, key: str) -> StoredObject:
+        data = await self._store.get(staged.key, staged.sha256)
+        return StoredObject(key=key, sha256=await self._store.put(key, data), size=len(data))
 
 
 def portrait_key(avatar_id: str, profile: str) -> str:
     """The object key of one of an avatar's pictures; a colon is no good in file names."""
     return f"{pictures_of(avatar_id)}/{profile.replace(':', 'x')}.jpg"
+
+
+def original_key(avatar_id: str) -> str:
+    """The object key of the picture that an avatar was made of."""
+    return f"{pictures_of(avatar_id)}/original"
 
 
 def _at(portrait: StoredPortrait, stored: StoredObject) -> StoredPortrait:

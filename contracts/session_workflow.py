@@ -31,8 +31,11 @@ class NewPicture(msgspec.Struct, frozen=True, kw_only=True):
     """A picture that the API has staged, to be made into an avatar."""
 
     source: StoredObject
+    """The picture as it was sent; with `host`, its address: an address may hold a key and stands in no history."""
     staging_prefix: str
     """Everything below it belongs to this create and is deleted when the create is over."""
+    host: str = ""
+    """Where the picture is to be fetched from; empty means that it was sent."""
 
 
 class CreateSessionInput(msgspec.Struct, frozen=True, kw_only=True):

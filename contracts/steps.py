@@ -40,6 +40,32 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 # --- pictures -------------------------------------------------------------------------------------------------
 
 
+class FetchImageInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A staged address of a picture."""
+
+    address: StoredObject
+    staging_prefix: str
+
+
+class FetchImageResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The picture as its host sent it, staged."""
+
+    picture: StoredObject
+
+
+class RecognisePictureInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A picture that its account may have sent before."""
+
+    account_id: str
+    source_sha256: str
+
+
+class RecognisePictureResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The avatar that was made of the same picture, if there is one."""
+
+    avatar_id: str | None = None
+
+
 class DecodeImageInput(msgspec.Struct, frozen=True, kw_only=True):
     """A staged picture, as the client sent it."""
 
@@ -104,6 +130,8 @@ class StoreAvatarInput(msgspec.Struct, frozen=True, kw_only=True):
 
     avatar_id: str
     portraits: tuple[StoredPortrait, ...]
+    original: StoredObject | None = None
+    """The picture as it was sent, staged; kept where the settings say so."""
 
 
 class StoreAvatarResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +146,13 @@ class RegisterAvatarInput(msgspec.Struct, frozen=True, kw_only=True):
     avatar: AvatarRef
     account_id: str
     source_sha256: str
+
+
+class RegisterAvatarResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Under which id the picture is known."""
+
+    avatar_id: str | None = None
+    """Another avatar's, if its twin was quicker; None means the one that was to be registered."""
 
 
 class AddPortraitsInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -286,11 +321,13 @@ class StayInRoomResult(msgspec.Struct, frozen=True, kw_only=True):
     served_ms: int
 
 
+fetch_image = Step("fetch_image", FetchImageInput, FetchImageResult)
+recognise_picture = Step("recognise_picture", RecognisePictureInput, RecognisePictureResult)
 decode_image = Step("decode_image", DecodeImageInput, DecodeImageResult)
 align_face = Step("align_face", AlignFaceInput, AlignFaceResult)
 cut_portraits = Step("cut_portraits", CutPortraitsInput, CutPortraitsResult)
 store_avatar = Step("store_avatar", StoreAvatarInput, StoreAvatarResult)
-register_avatar = Step("register_avatar", RegisterAvatarInput, Done)
+register_avatar = Step("register_avatar", RegisterAvatarInput, RegisterAvatarResult)
 add_portraits = Step("add_portraits", AddPortraitsInput, Done)
 forget_avatar = Step("forget_avatar", ForgetAvatarInput, Done)
 discard_staged = Step("discard_staged", DiscardStagedInput, Done)

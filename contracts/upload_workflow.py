@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.portraits import AvatarRef
+from contracts.portraits import AvatarRef, FaceMeasures
 from contracts.session_workflow import NewPicture
 
 UPLOAD_UPDATE_ID = "upload"
@@ -18,6 +18,8 @@ class UploadFaceInput(msgspec.Struct, frozen=True, kw_only=True):
     avatar_id: str
     picture: NewPicture
     finish_within: timedelta
+    dry_run: bool = False
+    """Only judge the picture."""
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,10 +31,11 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UploadFaceOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The new avatar, or the refusal."""
+    """The avatar, or the refusal, or on a dry run what was measured of a picture that passes."""
 
     avatar: AvatarRef | None = None
     refusal: Refusal | None = None
+    measures: FaceMeasures | None = None
 
 
 def upload_workflow_id(avatar_id: str) -> str:

@@ -8,12 +8,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, RowMapping, Select, and_, delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from database.engine import reading, writing
 from database.instants import db_now, from_now
 from database.statements import insert_if_absent
 from database.tables import avatar_portraits, avatars, sessions
-from domain.avatars import AspectRatio, Avatar, Portrait
+from domain.avatars import PIPELINE, AspectRatio, Avatar, Portrait
 from domain.failures import FailureCode, Refused
 
 
@@ -39,17 +40,37 @@ class Avatars:
             found = list(_avatars(rows.mappings()))
         return [a for a in found if a.account_id is None], [a for a in found if a.account_id is not None]
 
-    async def register(self, avatar: Avatar, source_sha256: str) -> None:
+    async def register(self, avatar: Avatar, source_sha256: str) -> str:
         """Insert an avatar whose pictures are stored; one that is there already stays as it is.
 
-        It is created now, by the database's clock, whatever `avatar.created_at` says.
+        It is created now, by the database's clock, whatever `avatar.created_at` says. Answers the id under which the
+        account has this picture: another avatar's if it was quicker, and then nothing is inserted.
         """
         row: dict[str, Any] = {"avatar_id": avatar.avatar_id, "account_id": avatar.account_id}
         row |= {"primary_ratio": avatar.primary, "source_sha256": source_sha256, "created_at": db_now()}
+        row |= {"pipeline": PIPELINE}
         portraits = _rows(avatar.avatar_id, avatar.portraits)
         async with writing(self._engine) as connection:
-            if await insert_if_absent(connection, avatars, row) and portraits:
-                await connection.execute(insert(avatar_portraits), portraits)
+            if await insert_if_absent(connection, avatars, row):
+                if portraits:
+                    await connection.execute(insert(avatar_portraits), portraits)
+                return avatar.avatar_id
+            # A repeat finds its own row, and is no second owner.
+            twin = and_(_same_picture(avatar.account_id, source_sha256), avatars.c.avatar_id != avatar.avatar_id)
+            return await connection.scalar(_share(twin)) or avatar.avatar_id
+
+    async def recognise(self, account_id: str, source_sha256: str) -> str | None:
+        """The avatar that this account's same picture has become, from now on shared with whoever asked; or None.
+
+        Shared means that `forget` spares it: its maker may fail, and others have its id.
+        """
+        same = _same_picture(account_id, source_sha256)
+        async with reading(self._engine) as connection:
+            if await connection.scalar(select(avatars.c.avatar_id).where(same)) is None:
+                return None
+        async with writing(self._engine) as connection:
+            avatar_id: str | None = await connection.scalar(_share(same))
+        return avatar_id
 
     async def add_portraits(self, avatar_id: str, portraits: Mapping[str, Portrait]) -> None:
         """Add portraits by profile; one that is there already stays as it is. AVATAR_NOT_FOUND without the avatar."""
@@ -63,7 +84,8 @@ class Avatars:
     async def forget(self, avatar_id: str) -> bool:
         """Undo `register`, unless a session shows the avatar, may still show it or once did; is no row left?
 
-        A session that ended without having started keeps nothing, and one that ended keeps no deleted avatar.
+        A session that ended without having started keeps nothing, and one that ended keeps no deleted avatar. One that
+        others were given stays.
         """
         one = avatars.c.avatar_id == avatar_id
         lock = select(avatars.c.avatar_id).where(one).with_for_update()
@@ -72,7 +94,7 @@ class Avatars:
             # Locked by a statement of its own: an admission under way holds the row until its session can be seen.
             if await connection.scalar(lock) is None:
                 return True
-            kept = or_(_SHOWN, and_(_UNDELETED, showed))
+            kept = or_(_SHOWN, and_(_UNDELETED, or_(showed, avatars.c.shared)))
             return bool((await connection.execute(delete(avatars).where(one, ~kept))).rowcount)
 
     async def mark_deleted(self, avatar_id: str, account_id: str) -> bool:
@@ -104,6 +126,20 @@ class Avatars:
 _UNDELETED: ColumnElement[bool] = avatars.c.deleted_at.is_(None)
 _SHOWN = exists().where(sessions.c.avatar_id == avatars.c.avatar_id, sessions.c.ended_at.is_(None))
 """A session shows the avatar, or is being created with it."""
+
+
+def _same_picture(account_id: str | None, source_sha256: str) -> ColumnElement[bool]:
+    """The account's avatar of the same picture, by this pipeline; there is at most one."""
+    return and_(
+        avatars.c.account_id == account_id,
+        avatars.c.source_sha256 == source_sha256,
+        avatars.c.pipeline == PIPELINE,
+        _UNDELETED,
+    )
+
+
+def _share(one: ColumnElement[bool]) -> ReturningUpdate[tuple[str]]:
+    return update(avatars).where(one).values(shared=True).returning(avatars.c.avatar_id)
 
 
 def _rows(avatar_id: str, portraits: Mapping[str, Portrait]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    false,
 )
 
 from database.instants import Instant
@@ -66,8 +67,21 @@ avatars = Table(
     Column("source_sha256", String(64), nullable=False),
     Column("created_at", Instant, nullable=False),
     Column("deleted_at", Instant),
+    Column("pipeline", String),  # NULL: made before pictures were recognised, or not to be recognised
+    Column("shared", Boolean, nullable=False, server_default=false()),  # given to more than its first maker
 )
 """Where `deleted_at` is set the avatar is gone for everybody but the sessions that show it."""
+
+Index(
+    "uq_avatars_picture",
+    avatars.c.account_id,
+    avatars.c.source_sha256,
+    avatars.c.pipeline,
+    unique=True,
+    sqlite_where=avatars.c.deleted_at.is_(None),
+    postgresql_where=avatars.c.deleted_at.is_(None),
+)
+"""An account's picture becomes one avatar. NULLs differ: public avatars, and those of no known pipeline, may repeat."""
 
 Index(
     "ix_avatars_deleted",

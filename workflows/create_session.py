@@ -132,7 +132,7 @@ class CreateSessionWorkflow:
             avatar_id=command.avatar_id,
             account_id=command.account_id,
             remaining=self._remaining,
-            wanted=(command.aspect_ratio,),
+            wanted=command.aspect_ratio,
         )
         return self._made.avatar
 

@@ -1,6 +1,6 @@
 """From a staged picture to a registered avatar: the rungs that creates and uploads share, and their undoing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from contracts import steps
-    from contracts.portraits import AvatarRef, StoredObject
+    from contracts.portraits import AvatarRef, FaceMeasures, StoredObject
     from contracts.session_workflow import NewPicture
     from domain.avatars import AspectRatio
     from domain.failures import FailureCode
@@ -20,14 +20,28 @@ from workflows.step_options import perform
 In = TypeVar("In")
 
 
+Remaining = Callable[[], timedelta]
+"""The time that is left; asked before each step, it raises when there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundFace:
+    """The one usable face of a picture."""
+
+    picture: StoredObject
+    """Decoded and staged."""
+    aligned: steps.AlignFaceResult
+
+
 @dataclass(frozen=True, kw_only=True)
 class MadeAvatar:
-    """An avatar that can be shown, and what its missing portraits are cut from."""
+    """An avatar that can be shown, and what is left to do about it."""
 
     avatar: AvatarRef
-    picture: StoredObject
-    """The decoded picture, staged."""
-    keypoints: tuple[tuple[float, float], ...]
+    face: FoundFace | None = None
+    """What missing portraits are cut from; None where the picture was known: then somebody else sees to them."""
+    needless: str = ""
+    """The id under which pictures were stored in vain, since a twin was quicker."""
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -37,71 +51,121 @@ class MadeAvatar:
 
 
 async def make_avatar(
-    picture: NewPicture,
-    *,
-    avatar_id: str,
-    account_id: str,
-    remaining: Callable[[], timedelta],
-    wanted: Sequence[AspectRatio] = (),
+    picture: NewPicture, *, avatar_id: str, account_id: str, remaining: Remaining, wanted: AspectRatio | None = None
 ) -> MadeAvatar:
-    """Decode, judge, align, store and register; an ApplicationError with the verdict's code if the picture fails.
+    """The avatar of a picture; an ApplicationError with the verdict's code if the picture fails.
 
-    Makes the primary portrait, the preview and those that are `wanted`: the others follow with `finish_avatar`.
-    `remaining` is asked before each step for the time that is left, and raises when there is none.
+    Makes the primary portrait, the preview and the one that is `wanted`: the others follow with `finish_avatar`. A
+    picture that the account has sent before is recognised: then the avatar has another id than `avatar_id`.
     """
+    source = await _source_of(picture, remaining)
+    if picture.host:  # of a picture that was sent the API knows by its bytes whether it is new
+        asked = steps.RecognisePictureInput(account_id=account_id, source_sha256=source.sha256)
+        known = await perform(steps.recognise_picture, asked, summary="was it sent before?", within=remaining())
+        if known.avatar_id:
+            return MadeAvatar(avatar=await _resolved(known.avatar_id, account_id, remaining, wanted))
+    face = await _found_face(source, picture.staging_prefix, remaining, wanted)
+    stored = await perform(
+        steps.store_avatar,
+        steps.StoreAvatarInput(avatar_id=avatar_id, portraits=face.aligned.portraits, original=source),
+        summary=f"store {len(face.aligned.portraits)} aligned pictures",
+        within=remaining(),
+    )
+    avatar = AvatarRef(avatar_id=avatar_id, primary=face.aligned.primary, portraits=stored.portraits)
+    registered = await perform(
+        steps.register_avatar,
+        steps.RegisterAvatarInput(avatar=avatar, account_id=account_id, source_sha256=source.sha256),
+        summary=f"register {avatar_id}",
+        within=remaining(),
+    )
+    if registered.avatar_id:
+        twin = await _resolved(registered.avatar_id, account_id, remaining, wanted)
+        return MadeAvatar(avatar=twin, needless=avatar_id)
+    return MadeAvatar(avatar=avatar, face=face)
+
+
+async def judge_picture(picture: NewPicture, remaining: Remaining) -> FaceMeasures:
+    """What is measured of a picture that passes; an ApplicationError with the verdict's code if it fails."""
+    source = await _source_of(picture, remaining)
+    face = await _found_face(source, picture.staging_prefix, remaining)
+    return face.aligned.measures
+
+
+async def _source_of(picture: NewPicture, remaining: Remaining) -> StoredObject:
+    """The picture's own bytes, fetched if only its address was sent."""
+    if not picture.host:
+        return picture.source
+    fetched = await perform(
+        steps.fetch_image,
+        steps.FetchImageInput(address=picture.source, staging_prefix=picture.staging_prefix),
+        summary=f"fetch the picture from {picture.host}",
+        within=remaining(),
+    )
+    return fetched.picture
+
+
+async def _found_face(
+    source: StoredObject, staging_prefix: str, remaining: Remaining, wanted: AspectRatio | None = None
+) -> FoundFace:
     decoded = await perform(
         steps.decode_image,
-        steps.DecodeImageInput(source=picture.source, staging_prefix=picture.staging_prefix),
-        summary=f"decode the picture ({picture.source.size} bytes)",
+        steps.DecodeImageInput(source=source, staging_prefix=staging_prefix),
+        summary=f"decode the picture ({source.size} bytes)",
         within=remaining(),
     )
     aligned = await perform(
         steps.align_face,
         steps.AlignFaceInput(
             picture=decoded.picture,
-            staging_prefix=picture.staging_prefix,
+            staging_prefix=staging_prefix,
             source_width=decoded.source_width,
             source_height=decoded.source_height,
-            wanted=tuple(wanted),
+            wanted=(wanted,) if wanted else (),
         ),
         summary=f"find and align one face in {decoded.source_width}x{decoded.source_height} {decoded.source_format}",
         within=remaining(),
     )
-    stored = await perform(
-        steps.store_avatar,
-        steps.StoreAvatarInput(avatar_id=avatar_id, portraits=aligned.portraits),
-        summary=f"store {len(aligned.portraits)} aligned pictures",
-        within=remaining(),
+    return FoundFace(picture=decoded.picture, aligned=aligned)
+
+
+async def _resolved(avatar_id: str, account_id: str, remaining: Remaining, wanted: AspectRatio | None) -> AvatarRef:
+    """The avatar that the same picture has become before."""
+    asked = steps.ResolveAvatarInput(account_id=account_id, avatar_id=avatar_id, aspect_ratio=wanted)
+    return await perform(
+        steps.resolve_avatar, asked, summary=f"the picture is known as {avatar_id}", within=remaining()
     )
-    avatar = AvatarRef(avatar_id=avatar_id, primary=aligned.primary, portraits=stored.portraits)
-    await perform(
-        steps.register_avatar,
-        steps.RegisterAvatarInput(avatar=avatar, account_id=account_id, source_sha256=picture.source.sha256),
-        summary=f"register {avatar_id}",
-        within=remaining(),
-    )
-    return MadeAvatar(avatar=avatar, picture=decoded.picture, keypoints=aligned.keypoints)
 
 
 async def finish_avatar(made: MadeAvatar, picture: NewPicture) -> None:
     """Make the portraits that nobody has waited for, then delete what was staged. Never fails."""
+    if made.face:
+        await _complete(made, made.face, picture)
+    if made.needless:
+        await forget_avatar(made.needless)
+    await discard_staged(picture)
+
+
+async def _complete(made: MadeAvatar, face: FoundFace, picture: NewPicture) -> None:
+    """Make and add the missing portraits; whatever fails, the avatar stays as it is."""
+    if not made.missing:
+        return
     try:
-        await _complete(made, picture)
+        await _add_missing(made, face, picture)
     except ApplicationError as error:
         workflow.logger.warning("%s stays without %s: %s", made.avatar.avatar_id, ", ".join(made.missing), error)
         if error.type == FailureCode.AVATAR_NOT_FOUND:  # it was deleted meanwhile
             await forget_avatar(made.avatar.avatar_id)
-    await discard_staged(picture)
 
 
-async def _complete(made: MadeAvatar, picture: NewPicture) -> None:
+async def _add_missing(made: MadeAvatar, face: FoundFace, picture: NewPicture) -> None:
     missing, avatar_id = made.missing, made.avatar.avatar_id
-    if not missing:
-        return
     cut = await perform(
         steps.cut_portraits,
         steps.CutPortraitsInput(
-            picture=made.picture, keypoints=made.keypoints, profiles=missing, staging_prefix=picture.staging_prefix
+            picture=face.picture,
+            keypoints=face.aligned.keypoints,
+            profiles=missing,
+            staging_prefix=picture.staging_prefix,
         ),
         summary=f"cut {', '.join(missing)}",
     )

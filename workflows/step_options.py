@@ -49,6 +49,7 @@ def _remote(queue: str, **changes: Any) -> StepOptions:
 
 OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     # Pictures: heavy, so away from the workflows' worker.
+    steps.fetch_image: _remote(queues.FACES, timeout=timedelta(seconds=20), first_retry=timedelta(seconds=1)),
     steps.decode_image: _remote(queues.FACES, timeout=timedelta(seconds=15)),
     steps.align_face: _remote(queues.FACES, timeout=timedelta(seconds=20)),
     # Nobody waits for it: it may outlive an outage of a quarter of an hour.
@@ -58,6 +59,7 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     steps.discard_staged: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=6),
     steps.forget_avatar: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=10),
     # The database: short, so local; each is one transaction that can be repeated.
+    steps.recognise_picture: _local(),
     steps.register_avatar: _local(),
     steps.add_portraits: _local(),
     # A fresh upload's further portraits follow within a second: 1.5 s of waiting in all.

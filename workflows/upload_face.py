@@ -9,7 +9,14 @@ with workflow.unsafe.imports_passed_through():
     from contracts.upload_workflow import Refusal, UploadFaceInput, UploadFaceOutcome
     from domain.failures import FailureCode
 from workflows.deadline import Deadline
-from workflows.portrait_steps import discard_staged, finish_avatar, forget_avatar, make_avatar
+from workflows.portrait_steps import (
+    MadeAvatar,
+    discard_staged,
+    finish_avatar,
+    forget_avatar,
+    judge_picture,
+    make_avatar,
+)
 from workflows.step_options import failure
 from workflows.undisturbed import undisturbed
 
@@ -27,22 +34,31 @@ class UploadFaceWorkflow:
     async def run(self, command: UploadFaceInput) -> UploadFaceOutcome:
         """The avatar or the refusal. A refused picture is an answer, so the workflow completes either way."""
         try:
-            made = await make_avatar(
-                command.picture,
-                avatar_id=command.avatar_id,
-                account_id=command.account_id,
-                remaining=self._deadline.remaining,
-            )
+            made = await self._make(command)
         except ApplicationError as error:
             return await undisturbed(self._undo(command, error))
         except asyncio.CancelledError:
             await undisturbed(self._undo(command, failure(FailureCode.CREATE_CANCELLED, "the upload was cancelled")))
             raise
-        self._outcome = UploadFaceOutcome(avatar=made.avatar)
         # The client has its answer: the profiles that it did not wait for follow.
-        await undisturbed(finish_avatar(made, command.picture))
+        await undisturbed(finish_avatar(made, command.picture) if made else discard_staged(command.picture))
         await workflow.wait_condition(workflow.all_handlers_finished)
+        assert self._outcome is not None  # noqa: S101 - _make does not return before it is set
         return self._outcome
+
+    async def _make(self, command: UploadFaceInput) -> MadeAvatar | None:
+        """Make the avatar, or on a dry run judge the picture, and set the outcome."""
+        if command.dry_run:
+            self._outcome = UploadFaceOutcome(measures=await judge_picture(command.picture, self._deadline.remaining))
+            return None
+        made = await make_avatar(
+            command.picture,
+            avatar_id=command.avatar_id,
+            account_id=command.account_id,
+            remaining=self._deadline.remaining,
+        )
+        self._outcome = UploadFaceOutcome(avatar=made.avatar)
+        return made
 
     @workflow.update
     async def await_avatar(self) -> UploadFaceOutcome:

@@ -173,3 +173,45 @@ async def test_a_row_is_dropped_when_it_was_deleted_long_ago(database: Database)
     await database.run(update(avatars).values(deleted_at=from_now(-HOUR.total_seconds() - 1)))
     await database.avatars.drop(avatar_id, deleted_for=HOUR)
     assert await database.rows(select(avatars)) == await database.rows(select(avatar_portraits)) == []
+
+
+async def test_an_accounts_picture_becomes_one_avatar(database: Database) -> None:
+    """Of twins the first stays, whoever registers it again; other accounts and other pictures are no twins."""
+    ada, bob = await database.account(), await database.account()
+    register = database.avatars.register
+    assert await register(an_avatar("avat_1", ada), "1" * 64) == "avat_1"
+    assert await register(an_avatar("avat_1", ada), "1" * 64) == "avat_1"
+    assert await register(an_avatar("avat_2", ada), "1" * 64) == "avat_1"
+    assert await register(an_avatar("avat_3", ada), "2" * 64) == "avat_3"
+    assert await register(an_avatar("avat_4", bob), "1" * 64) == "avat_4"
+    assert await database.avatars.get("avat_2") is None
+    assert await database.avatars.recognise(ada, "1" * 64) == "avat_1"
+    assert await database.avatars.recognise(ada, "3" * 64) is None
+
+
+async def test_public_avatars_may_show_one_picture(database: Database) -> None:
+    """Public avatars are known by their ids alone."""
+    for avatar_id in ("avat_1", "avat_2"):
+        assert await database.avatars.register(an_avatar(avatar_id), "1" * 64) == avatar_id
+
+
+async def test_a_deleted_avatar_is_not_recognised(database: Database) -> None:
+    """The picture of a deleted avatar is new again."""
+    account = await database.account()
+    await database.avatars.register(an_avatar("avat_1", account), "1" * 64)
+    assert await database.avatars.mark_deleted("avat_1", account)
+    assert await database.avatars.recognise(account, "1" * 64) is None
+    assert await database.avatars.register(an_avatar("avat_2", account), "1" * 64) == "avat_2"
+
+
+@pytest.mark.parametrize("known", ["recognised", "registered", "not"])
+async def test_an_avatar_that_others_were_given_outlives_its_maker(database: Database, known: str) -> None:
+    """A create that fails takes its avatar with it, but not one whose id somebody else was told meanwhile."""
+    account = await database.account()
+    await database.avatars.register(an_avatar("avat_1", account), "1" * 64)
+    if known == "recognised":
+        await database.avatars.recognise(account, "1" * 64)
+    if known == "registered":
+        await database.avatars.register(an_avatar("avat_2", account), "1" * 64)
+    assert await database.avatars.forget("avat_1") is (known == "not")
+    assert (await database.avatars.get("avat_1") is None) is (known == "not")

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -170,7 +171,7 @@ class Database:
     async def avatar(self, account_id: str | None = None, avatar_id: str | None = None) -> str:
         """A new avatar, public without an account; its id."""
         avatar = an_avatar(avatar_id or f"avat_{ULID()}", account_id)
-        await self.avatars.register(avatar, "0" * 64)
+        await self.avatars.register(avatar, sha256(avatar.avatar_id.encode()).hexdigest())
         return avatar.avatar_id
 
     async def server(self, *, slots: int = 2, boot_id: str | None = None) -> str:

@@ -61,6 +61,10 @@ class Script:
     leave_reason: str = "removed"
     left: bool = False
     """Was the avatar told to leave?"""
+    known_as: str | None = None
+    """The avatar that the picture was recognised as."""
+    twin: str | None = None
+    """The avatar that was registered of the same picture meanwhile."""
     plan_seconds: float | None = None
     enforced_seconds: float = 3600
 
@@ -101,6 +105,12 @@ class StandInSteps:
         run.__annotations__ = {"value": step.takes, "return": step.gives}
         return activity.defn(name=step.name)(run)
 
+    async def _fetch_image(self, _: Script, value: steps.FetchImageInput) -> steps.FetchImageResult:
+        return steps.FetchImageResult(picture=stored(f"{value.staging_prefix}/fetched"))
+
+    async def _recognise_picture(self, script: Script, _: steps.RecognisePictureInput) -> steps.RecognisePictureResult:
+        return steps.RecognisePictureResult(avatar_id=script.known_as)
+
     async def _decode_image(self, _: Script, value: steps.DecodeImageInput) -> steps.DecodeImageResult:
         return steps.DecodeImageResult(
             picture=stored(f"{value.staging_prefix}/decoded"),
@@ -125,8 +135,8 @@ class StandInSteps:
         profiles = [portrait.profile for portrait in value.portraits]
         return steps.StoreAvatarResult(portraits=portraits(f"avatars/{value.avatar_id}", profiles))
 
-    async def _register_avatar(self, _: Script, __: steps.RegisterAvatarInput) -> steps.Done:
-        return steps.Done()
+    async def _register_avatar(self, script: Script, _: steps.RegisterAvatarInput) -> steps.RegisterAvatarResult:
+        return steps.RegisterAvatarResult(avatar_id=script.twin)
 
     async def _forget_avatar(self, _: Script, __: steps.ForgetAvatarInput) -> steps.Done:
         return steps.Done()

@@ -21,20 +21,24 @@ LADDER = ["decode_image", "align_face", "store_avatar", "register_avatar"]
 FURTHER = ["cut_portraits", "store_avatar", "add_portraits"]
 
 
-async def start(client: Client, avatar_id: str) -> Upload:
+async def start(client: Client, avatar_id: str, *, host: str = "", dry_run: bool = False) -> Upload:
     """Start one upload."""
-    picture = NewPicture(source=stored("staging/u/source"), staging_prefix="staging/u")
+    picture = NewPicture(source=stored("staging/u/source"), staging_prefix="staging/u", host=host)
     wanted = UploadFaceInput(
-        account_id="acct_1", avatar_id=avatar_id, picture=picture, finish_within=timedelta(seconds=20)
+        account_id="acct_1",
+        avatar_id=avatar_id,
+        picture=picture,
+        finish_within=timedelta(seconds=20),
+        dry_run=dry_run,
     )
     return await client.start_workflow(
         UploadFaceWorkflow.run, wanted, id=upload_workflow_id(avatar_id), task_queue=queues.SESSIONS
     )
 
 
-async def upload(client: Client, avatar_id: str) -> UploadFaceOutcome:
+async def upload(client: Client, avatar_id: str, *, host: str = "", dry_run: bool = False) -> UploadFaceOutcome:
     """Run one upload to its end."""
-    return await (await start(client, avatar_id)).result()
+    return await (await start(client, avatar_id, host=host, dry_run=dry_run)).result()
 
 
 async def test_a_picture_becomes_an_avatar(temporal: Client, stand_ins: StandInSteps) -> None:
@@ -121,3 +125,45 @@ async def test_a_refused_picture_is_an_answer(temporal: Client, stand_ins: Stand
     assert outcome.refusal.code == FailureCode.TOO_BLURRY
     assert outcome.refusal.details == {"measured": 1}
     assert script.names[-2:] == ["forget_avatar", "discard_staged"]
+
+
+async def test_an_address_is_fetched_first(temporal: Client, stand_ins: StandInSteps) -> None:
+    """What was fetched is the avatar's picture: by its hash it is known later."""
+    avatar_id = f"avat_{ULID()}"
+    script = stand_ins.script(upload_workflow_id(avatar_id))
+    outcome = await upload(temporal, avatar_id, host="pictures.example")
+    assert outcome.avatar is not None
+    assert script.names == ["fetch_image", "recognise_picture", *LADDER, *FURTHER, "discard_staged"]
+    (decoded,), (first, _) = script.asked(steps.decode_image), script.asked(steps.store_avatar)
+    assert decoded.source == first.original == stored("staging/u/fetched")
+
+
+async def test_a_picture_that_is_known_is_not_made_again(temporal: Client, stand_ins: StandInSteps) -> None:
+    """The same picture behind an address is the avatar that it was before."""
+    avatar_id = f"avat_{ULID()}"
+    script = stand_ins.script(upload_workflow_id(avatar_id), known_as="avat_before")
+    outcome = await upload(temporal, avatar_id, host="pictures.example")
+    assert outcome.avatar is not None
+    assert outcome.avatar.avatar_id == "avat_before"
+    assert script.names == ["fetch_image", "recognise_picture", "resolve_avatar", "discard_staged"]
+
+
+async def test_of_twins_the_quicker_one_stays(temporal: Client, stand_ins: StandInSteps) -> None:
+    """The same picture uploaded twice at once is one avatar, and what the slower one stored goes."""
+    avatar_id = f"avat_{ULID()}"
+    script = stand_ins.script(upload_workflow_id(avatar_id), twin="avat_twin")
+    outcome = await upload(temporal, avatar_id)
+    assert outcome.avatar is not None
+    assert outcome.avatar.avatar_id == "avat_twin"
+    assert script.names == [*LADDER, "resolve_avatar", "forget_avatar", "discard_staged"]
+    assert script.asked(steps.forget_avatar) == [steps.ForgetAvatarInput(avatar_id=avatar_id)]
+
+
+async def test_a_dry_run_stores_nothing(temporal: Client, stand_ins: StandInSteps) -> None:
+    """The picture is judged, and what was staged goes."""
+    avatar_id = f"avat_{ULID()}"
+    script = stand_ins.script(upload_workflow_id(avatar_id))
+    outcome = await upload(temporal, avatar_id, dry_run=True)
+    assert (outcome.avatar, outcome.refusal) == (None, None)
+    assert outcome.measures is not None
+    assert script.names == ["decode_image", "align_face", "discard_staged"]

@@ -29,7 +29,7 @@ async def open_role(settings: Settings, _: Mapping[str, str], __: Client, stack:
     return Opened(
         queue=queues.SESSIONS,
         activities=(
-            AvatarActivities(Avatars(engine), store),
+            AvatarActivities(Avatars(engine), store, keep_originals=settings.keep_originals),
             LeaseActivities(Leases(engine)),
             LifecycleActivities(Sessions(engine)),
             PlanActivities(Accounts(engine)),

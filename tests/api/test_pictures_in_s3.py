@@ -68,7 +68,7 @@ async def site(server: S3Server, address: str, folder: Path, **more: str) -> Asy
 async def test_clients_get_pictures_from_the_s3_server_itself(
     s3_server: S3Server, s3_address: str, tmp_path: Path
 ) -> None:
-    """Where the settings say how they reach it: no key, the right bytes and kind, parts, and one address for a while."""
+    """Where the settings say how they reach it: no key, the right bytes and kind, parts, one address for a while."""
     public = f"http://localhost:{s3_server.ports['s3.port']}"
     async with site(s3_server, s3_address, tmp_path, public_endpoint=public) as api, httpx.AsyncClient() as browser:
         links = await api.links()

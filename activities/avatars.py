@@ -10,7 +10,7 @@ from adapters.object_store import ObjectStore
 from contracts import steps
 from contracts.portraits import AvatarRef, StoredObject, StoredPortrait
 from database.avatars import Avatars
-from domain.avatars import Avatar, check_access, pictures_of
+from domain.avatars import Avatar, check_access, original_key, pictures_of, portrait_key
 from domain.failures import NotYet
 
 
@@ -98,16 +98,6 @@ class AvatarActivities:
     async def _copy(self, staged: StoredObject, key: str) -> StoredObject:
         data = await self._store.get(staged.key, staged.sha256)
         return StoredObject(key=key, sha256=await self._store.put(key, data), size=len(data))
-
-
-def portrait_key(avatar_id: str, profile: str) -> str:
-    """The object key of one of an avatar's pictures; a colon is no good in file names."""
-    return f"{pictures_of(avatar_id)}/{profile.replace(':', 'x')}.jpg"
-
-
-def original_key(avatar_id: str) -> str:
-    """The object key of the picture that an avatar was made of."""
-    return f"{pictures_of(avatar_id)}/original"
 
 
 def _at(portrait: StoredPortrait, stored: StoredObject) -> StoredPortrait:

@@ -84,6 +84,21 @@ def pictures_of(avatar_id: str) -> str:
     return f"avatars/{avatar_id}"
 
 
+def portrait_key(avatar_id: str, profile: str) -> str:
+    """The object key of one of an avatar's pictures; a colon is no good in file names."""
+    return f"{pictures_of(avatar_id)}/{picture_name(profile)}"
+
+
+def picture_name(profile: str) -> str:
+    """The file name of a profile's picture."""
+    return f"{profile.replace(':', 'x')}.jpg"
+
+
+def original_key(avatar_id: str) -> str:
+    """The object key of the picture that an avatar was made of."""
+    return f"{pictures_of(avatar_id)}/original"
+
+
 def check_access(avatar: Avatar | None, account_id: str) -> Avatar:
     """The avatar, if this account may use it; else AVATAR_NOT_FOUND or AVATAR_ACCESS_DENIED."""
     if avatar is None:

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.avatars import AvatarActivities, portrait_key
+from activities.avatars import AvatarActivities
 from adapters.object_store import ObjectMissing, ObjectStore
 from contracts import steps
 from contracts.portraits import AvatarRef, StoredObject, StoredPortrait
-from domain.avatars import AspectRatio
+from domain.avatars import AspectRatio, portrait_key
 from support.databases import Database, an_avatar
 
 KEYPOINTS = ((1.5, 2.0), (3.0, 2.0), (2.0, 3.0), (1.75, 4.0), (2.75, 4.0))

@@ -24,20 +24,29 @@ async def delete_avatar(avatars: Avatars, store: ObjectStore, avatar_id: str, ac
     if not is_avatar_id(avatar_id) or not await avatars.mark_deleted(avatar_id, account_id):
         # Whether another account has it is nobody's business.
         raise Refused(FailureCode.AVATAR_NOT_FOUND, "Avatar not found")
+    await delete_pictures(avatars, store, avatar_id)
+
+
+async def delete_pictures(avatars: Avatars, store: ObjectStore, avatar_id: str) -> bool:
+    """Delete a deleted avatar's pictures unless a session shows it; did they go? The sweeper has what is left."""
     try:
         for unseen in await avatars.doomed(avatar_id):
             await store.delete_below(pictures_of(unseen))
+            return True
     except Unavailable as error:
         log.warning("the pictures of %s are left to the sweeper: %s", avatar_id, error)
     except Exception:
         # A store's library may raise what we have not met.
         log.exception("the pictures of %s are left to the sweeper", avatar_id)
+    return False
 
 
 async def sweep_deleted(avatars: Avatars, store: ObjectStore) -> int:
     """Delete the pictures of deleted avatars that no session shows any more, and in the end their rows; how many."""
     doomed = await avatars.doomed()
     for avatar_id in doomed:
+        if not await avatars.doomed(avatar_id):
+            continue  # an operator has given its id to another one meanwhile
         await store.delete_below(pictures_of(avatar_id))
         await avatars.drop(avatar_id, deleted_for=MARKED_FOR)
     return len(doomed)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Label, bindparam, func, select, update
+from sqlalchemy import Label, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from database.engine import reading, writing
@@ -39,6 +39,20 @@ class Accounts:
             if await connection.scalar(plan) is None:
                 raise Refused(FailureCode.NOT_FOUND, "Plan not found")
             await insert_if_absent(connection, accounts, row)
+
+    async def called(self, name: str) -> list[str]:
+        """The ids of the accounts of this id or name. An id is found alone, whatever others are called."""
+        query = select(accounts.c.account_id, accounts.c.name).order_by(accounts.c.created_at)
+        either = or_(accounts.c.account_id == name, accounts.c.name == name)
+        async with reading(self._engine) as connection:
+            found = [str(row.account_id) for row in await connection.execute(query.where(either))]
+        return [name] if name in found else found
+
+    async def first_two(self) -> list[str]:
+        """The ids of the oldest accounts, two at most: enough to tell whether there is one alone."""
+        query = select(accounts.c.account_id).order_by(accounts.c.created_at).limit(2)
+        async with reading(self._engine) as connection:
+            return list(await connection.scalars(query))
 
     async def add_key(self, account_id: str, key_hash: str, name: str) -> None:
         """Let a key, given as its SHA-256 in hexadecimal, open the account; a known key stays as it is."""

@@ -40,6 +40,36 @@ class Avatars:
             found = list(_avatars(rows.mappings()))
         return [a for a in found if a.account_id is None], [a for a in found if a.account_id is not None]
 
+    async def every(self, account_id: str | None = None) -> list[Avatar]:
+        """All avatars, public ones first, newest first; or those of one account."""
+        query = _with_portraits().where(_UNDELETED)
+        if account_id is not None:
+            query = query.where(avatars.c.account_id == account_id)
+        public_first = avatars.c.account_id.is_not(None)
+        async with reading(self._engine) as connection:
+            rows = await connection.execute(
+                query.order_by(public_first, avatars.c.created_at.desc(), avatars.c.avatar_id.desc())
+            )
+            return list(_avatars(rows.mappings()))
+
+    async def known(self, avatar_ids: Iterable[str]) -> set[str]:
+        """Which of these ids somebody has or had, public ones that were deleted included."""
+        query = select(avatars.c.avatar_id).where(avatars.c.avatar_id.in_(list(avatar_ids)))
+        async with reading(self._engine) as connection:
+            return set(await connection.scalars(query))
+
+    async def free_for(self, avatar_id: str) -> bool:
+        """Could an avatar of this id be registered, after `give_up`? Not while one has it or a session shows one."""
+        taken = select(avatars.c.avatar_id).where(avatars.c.avatar_id == avatar_id, or_(_UNDELETED, _SHOWN))
+        async with reading(self._engine) as connection:
+            return (await connection.scalar(taken)) is None
+
+    async def give_up(self, avatar_id: str) -> None:
+        """Forget that an avatar of this id was deleted, so that another can have the id."""
+        past = and_(avatars.c.avatar_id == avatar_id, avatars.c.deleted_at.is_not(None), ~_SHOWN)
+        async with writing(self._engine) as connection:
+            await connection.execute(delete(avatars).where(past))
+
     async def register(self, avatar: Avatar, source_sha256: str) -> str:
         """Insert an avatar whose pictures are stored; one that is there already stays as it is.
 
@@ -97,35 +127,48 @@ class Avatars:
             kept = or_(_SHOWN, and_(_UNDELETED, or_(showed, avatars.c.shared)))
             return bool((await connection.execute(delete(avatars).where(one, ~kept))).rowcount)
 
-    async def mark_deleted(self, avatar_id: str, account_id: str) -> bool:
-        """Delete an account's own avatar for everybody but the sessions that show it; was it there?
+    async def mark_deleted(self, avatar_id: str, account_id: str | None = None) -> bool:
+        """Delete an avatar for everybody but the sessions that show it; was it there (as this account's)?
 
         Once this is committed no session is admitted with it, and every one that was can be seen.
         """
-        own = and_(avatars.c.avatar_id == avatar_id, avatars.c.account_id == account_id, _UNDELETED)
+        one = and_(avatars.c.avatar_id == avatar_id, _UNDELETED)
+        if account_id is not None:
+            one = and_(one, avatars.c.account_id == account_id)
         async with writing(self._engine) as connection:
             # The update alone would not wait for an admission under way, which keeps only the row's key.
-            await connection.execute(select(avatars.c.avatar_id).where(own).with_for_update())
-            return bool((await connection.execute(update(avatars).where(own).values(deleted_at=db_now()))).rowcount)
+            await connection.execute(select(avatars.c.avatar_id).where(one).with_for_update())
+            return bool((await connection.execute(update(avatars).where(one).values(deleted_at=db_now()))).rowcount)
 
     async def doomed(self, avatar_id: str | None = None) -> list[str]:
         """The ids of deleted avatars that no session shows, or may still show: their pictures can go. Or of one."""
-        query = select(avatars.c.avatar_id).where(avatars.c.deleted_at.is_not(None), ~_SHOWN)
+        remembered = and_(avatars.c.account_id.is_(None), ~_HAS_PORTRAITS)
+        query = select(avatars.c.avatar_id).where(avatars.c.deleted_at.is_not(None), ~_SHOWN, ~remembered)
         if avatar_id is not None:
             query = query.where(avatars.c.avatar_id == avatar_id)
         async with reading(self._engine) as connection:
             return list(await connection.scalars(query.order_by(avatars.c.deleted_at)))
 
     async def drop(self, avatar_id: str, *, deleted_for: timedelta) -> None:
-        """Delete the row of an avatar that was deleted so long ago and that no session shows."""
-        long_gone = avatars.c.deleted_at <= from_now(-deleted_for.total_seconds())
+        """Delete the row of an avatar that was deleted so long ago and that no session shows.
+
+        Of a public one the id is remembered: what an operator has deleted is not set up again.
+        """
+        long_gone = and_(
+            avatars.c.avatar_id == avatar_id,
+            avatars.c.deleted_at <= from_now(-deleted_for.total_seconds()),
+            ~_SHOWN,
+        )
+        gone = select(avatars.c.avatar_id).where(long_gone).scalar_subquery()
         async with writing(self._engine) as connection:
-            await connection.execute(delete(avatars).where(avatars.c.avatar_id == avatar_id, long_gone, ~_SHOWN))
+            await connection.execute(delete(avatar_portraits).where(avatar_portraits.c.avatar_id == gone))
+            await connection.execute(delete(avatars).where(long_gone, avatars.c.account_id.is_not(None)))
 
 
 _UNDELETED: ColumnElement[bool] = avatars.c.deleted_at.is_(None)
 _SHOWN = exists().where(sessions.c.avatar_id == avatars.c.avatar_id, sessions.c.ended_at.is_(None))
 """A session shows the avatar, or is being created with it."""
+_HAS_PORTRAITS = exists().where(avatar_portraits.c.avatar_id == avatars.c.avatar_id)
 
 
 def _same_picture(account_id: str | None, source_sha256: str) -> ColumnElement[bool]:

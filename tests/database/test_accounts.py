@@ -70,3 +70,18 @@ async def test_what_is_not_there_is_not_found(database: Database) -> None:
         with pytest.raises(Refused) as refusal:
             await refused
         assert refusal.value.code == FailureCode.NOT_FOUND
+
+
+async def test_an_operator_names_an_account(database: Database) -> None:
+    """By its id, else by its name, which several may have; the oldest two tell whether it is the only one."""
+    assert await database.accounts.first_two() == []
+    for account_id, name in (("acct_1", "Ada"), ("acct_2", "Ada"), ("Ada", "Bob")):
+        await database.accounts.create(account_id, name)
+    assert await database.accounts.called("acct_1") == ["acct_1"]
+    assert await database.accounts.called("Ada") == ["Ada"]
+    assert await database.accounts.called("Bob") == ["Ada"]
+    assert await database.accounts.called("nobody") == []
+    await database.accounts.create("acct_3", "Eve")
+    await database.accounts.create("acct_4", "Eve")
+    assert set(await database.accounts.called("Eve")) == {"acct_3", "acct_4"}
+    assert len(await database.accounts.first_two()) == 2

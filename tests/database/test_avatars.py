@@ -215,3 +215,53 @@ async def test_an_avatar_that_others_were_given_outlives_its_maker(database: Dat
         await database.avatars.register(an_avatar("avat_2", account), "1" * 64)
     assert await database.avatars.forget("avat_1") is (known == "not")
     assert (await database.avatars.get("avat_1") is None) is (known == "not")
+
+
+async def test_an_operator_sees_every_avatar(database: Database) -> None:
+    """Public ones first, newest first in either part; or one account's; none that was deleted."""
+    ada, bob = await database.account(), await database.account()
+    ids = {name: await database.avatar(owner) for name, owner in {"a": ada, "p": None, "b": bob, "q": None}.items()}
+    age = {"a": 1, "b": 2, "p": 3, "q": 4}
+    for name, seconds in age.items():
+        one = update(avatars).where(avatars.c.avatar_id == ids[name])
+        await database.run(one.values(created_at=from_now(-seconds)))
+    assert [one.avatar_id for one in await database.avatars.every()] == [ids[name] for name in "pqab"]
+    assert [one.avatar_id for one in await database.avatars.every(bob)] == [ids["b"]]
+    assert await database.avatars.mark_deleted(ids["p"])
+    assert [one.avatar_id for one in await database.avatars.every()] == [ids[name] for name in "qab"]
+
+
+async def test_that_a_public_avatar_was_deleted_is_remembered(database: Database) -> None:
+    """Its pictures and portraits go as others' do, and then it is swept no more; its id stays known."""
+    avatar_id = await database.avatar()
+    assert not await database.avatars.mark_deleted(avatar_id, await database.account())
+    assert await database.avatars.mark_deleted(avatar_id)
+    assert not await database.avatars.mark_deleted(avatar_id)
+    assert await database.avatars.doomed() == [avatar_id]
+    await database.avatars.drop(avatar_id, deleted_for=HOUR)
+    assert await database.avatars.doomed() == [avatar_id]
+    await database.run(update(avatars).values(deleted_at=from_now(-HOUR.total_seconds() - 1)))
+    await database.avatars.drop(avatar_id, deleted_for=HOUR)
+    assert await database.avatars.doomed() == await database.rows(select(avatar_portraits)) == []
+    assert await database.avatars.get(avatar_id) is None
+    assert await database.avatars.known([avatar_id, "avat_nobody"]) == {avatar_id}
+
+
+async def test_the_id_of_a_deleted_avatar_can_be_given_again(database: Database) -> None:
+    """Once no session shows the deleted one; a living avatar keeps its id whatever happens."""
+    session_id = await database.started()
+    session = await database.sessions.get(session_id)
+    assert session is not None
+    avatar_id = session.avatar_id
+    await database.run(update(avatars).values(account_id=None))
+
+    async def given_up() -> bool:
+        await database.avatars.give_up(avatar_id)
+        return not await database.avatars.known([avatar_id])
+
+    assert await database.avatars.free_for("avat_nobody")
+    assert (await database.avatars.free_for(avatar_id), await given_up()) == (False, False)
+    assert await database.avatars.mark_deleted(avatar_id)
+    assert (await database.avatars.free_for(avatar_id), await given_up()) == (False, False)
+    await database.sessions.end(session_id, "expired")
+    assert (await database.avatars.free_for(avatar_id), await given_up()) == (True, True)

@@ -12,6 +12,7 @@ from adapters.image_pixels import load_rgb
 from adapters.object_store import ObjectStore
 from contracts import steps
 from contracts.portraits import FaceMeasures, StoredObject, StoredPortrait
+from domain.avatars import picture_name
 
 
 class FaceActivities:
@@ -34,6 +35,7 @@ class FaceActivities:
             primary=made.primary,
             portraits=portraits,
             measures=_measures(made),
+            told=dict(made.told),
             keypoints=made.keypoints,
             stage_ms=stage_ms,
         )
@@ -59,7 +61,7 @@ class FaceActivities:
         return tuple(await asyncio.gather(*(self._stage(picture, prefix) for picture in pictures.values())))
 
     async def _stage(self, picture: AlignedPicture, prefix: str) -> StoredPortrait:
-        key = f"{prefix}/{picture.profile.replace(':', 'x')}.jpg"
+        key = f"{prefix}/{picture_name(picture.profile)}"
         sha256 = await self._store.put(key, picture.jpeg)
         return StoredPortrait(
             profile=picture.profile,

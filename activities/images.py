@@ -1,10 +1,11 @@
-"""Decoding: the staged bytes become an upright RGB picture, in a process that no picture can stall."""
+"""Pictures: fetched from their address, and decoded to upright RGB in a process that no picture can stall."""
 
 import time
 
 from activities.beats import beating
 from activities.failures import translated
 from adapters.image_decoding import ImageDecoder
+from adapters.image_source import PictureSource
 from adapters.object_store import ObjectStore
 from contracts import steps
 from contracts.portraits import StoredObject
@@ -13,9 +14,21 @@ from contracts.portraits import StoredObject
 class ImageActivities:
     """Reads and writes staged objects; the picture itself is only looked at in the decoder's own process."""
 
-    def __init__(self, decoder: ImageDecoder, store: ObjectStore) -> None:
+    def __init__(self, source: PictureSource, decoder: ImageDecoder, store: ObjectStore) -> None:
+        self._source = source
         self._decoder = decoder
         self._store = store
+
+    @steps.fetch_image.implementation
+    async def fetch_image(self, value: steps.FetchImageInput) -> steps.FetchImageResult:
+        """Fetch a picture from its address and stage it, or refuse the address."""
+        with translated():
+            async with beating():
+                address = await self._store.get(value.address.key, value.address.sha256)
+                data = await self._source.fetch(address.decode())
+                key = f"{value.staging_prefix}/fetched"
+                sha256 = await self._store.put(key, data)
+        return steps.FetchImageResult(picture=StoredObject(key=key, sha256=sha256, size=len(data)))
 
     @steps.decode_image.implementation
     async def decode_image(self, value: steps.DecodeImageInput) -> steps.DecodeImageResult:

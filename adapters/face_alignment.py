@@ -14,7 +14,16 @@ from adapters.face_measuring import measure_crop
 from adapters.image_pixels import Affine, Rgb, encode_jpeg, map_points, warp
 from domain.avatars import IMAGE, PREVIEW, AspectRatio, orientation_of
 from domain.face_measures import FaceMeasures, FaceObservation, Keypoints
-from domain.portraits import FRAMINGS, IMAGE_WIDTH, UNCOVERED_WARNING, FaceThresholds, Framing, faces_that_count, judge
+from domain.portraits import (
+    FRAMINGS,
+    IMAGE_WIDTH,
+    UNCOVERED_WARNING,
+    FaceThresholds,
+    Framing,
+    faces_that_count,
+    judge,
+    tell_measures,
+)
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +74,8 @@ class MadePortraits:
     primary: AspectRatio
     """The profile that fits the source's shape."""
     measures: FaceMeasures
+    told: Mapping[str, object]
+    """The measures as a refusal would tell them."""
     keypoints: Keypoints
     """In pixels of the decoded picture: from them further portraits can be cut without looking again."""
     stage_ms: Mapping[str, float]
@@ -96,6 +107,7 @@ class PortraitMaker:
             pictures=pictures,
             primary=primary,
             measures=measures,
+            told=tell_measures(seen, measures),
             keypoints=seen.keypoints,
             stage_ms={stage: round(seconds * 1000, 1) for stage, seconds in times.items()},
         )

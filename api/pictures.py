@@ -2,14 +2,16 @@
 
 import base64
 import binascii
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
-from adapters.object_store import ObjectStore
+from adapters.object_store import ObjectStore, sha256_of
 from contracts.portraits import StoredObject
 from contracts.session_workflow import NewPicture
 from domain.failures import FailureCode, Refused, Unavailable
 from domain.ids import is_avatar_id
+from domain.picture_urls import check_url
 
 MAX_IMAGE_BYTES = 10 * 2**20
 SHORTEST_BASE64 = 100
@@ -23,15 +25,36 @@ def is_url(text: str) -> bool:
     return text[:8].lower().startswith(("http://", "https://"))
 
 
-def picture_in(avatar: str) -> bytes | None:
-    """The picture that an `avatar` field carries; None if it is an avatar's id. Refused where it is neither."""
+@dataclass(frozen=True, kw_only=True)
+class SentPicture:
+    """A picture as a client sent it: its bytes, or with `host` an address to fetch it from."""
+
+    data: bytes
+    host: str = ""
+
+    @property
+    def sha256(self) -> str | None:
+        """What the picture is known by; None before it was fetched."""
+        return None if self.host else sha256_of(self.data)
+
+
+def picture_in(avatar: str, hosts: Collection[str]) -> SentPicture | None:
+    """The picture that an `avatar` field carries; None if it is an avatar's id. Refused where it is neither.
+
+    `hosts` are those that pictures may be fetched from besides public ones.
+    """
     if is_avatar_id(avatar):
         return None
     if is_url(avatar):
-        raise Refused(FailureCode.URL_INPUT_DISABLED, "pictures by address are not enabled here")
+        return picture_at(avatar, hosts)
     if not avatar.startswith("data:") and len(avatar) < SHORTEST_BASE64:
         raise Refused(FailureCode.AVATAR_NOT_FOUND, "Avatar not found")
-    return decode_base64(avatar)
+    return SentPicture(data=decode_base64(avatar))
+
+
+def picture_at(url: str, hosts: Collection[str]) -> SentPicture:
+    """A picture that is to be fetched; Refused where its address can be seen to be no good."""
+    return SentPicture(data=url.encode(), host=check_url(url, hosts).host)
 
 
 def decode_base64(text: str) -> bytes:
@@ -58,12 +81,13 @@ def check_size(data: bytes) -> bytes:
     return data
 
 
-async def stage(store: ObjectStore, owner: str, data: bytes) -> NewPicture:
+async def stage(store: ObjectStore, owner: str, sent: SentPicture) -> NewPicture:
     """Put a picture where the workflow finds it; everything below the prefix goes when the workflow is done."""
     prefix = f"{STAGING}/{owner}"
-    key = f"{prefix}/source"
-    sha256 = await store.put(key, data)
-    return NewPicture(source=StoredObject(key=key, sha256=sha256, size=len(data)), staging_prefix=prefix)
+    key = f"{prefix}/{'address' if sent.host else 'source'}"
+    sha256 = await store.put(key, sent.data)
+    source = StoredObject(key=key, sha256=sha256, size=len(sent.data))
+    return NewPicture(source=source, staging_prefix=prefix, host=sent.host)
 
 
 @asynccontextmanager

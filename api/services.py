@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from adapters.object_store import ObjectStore
 from adapters.sealing import Sealer
 from adapters.signing import Signer
+from api.pictures import SentPicture
 from api.sessions_gateway import SessionsGateway
 from api.uploads_gateway import UploadsGateway
 from api.views import AvatarViews
@@ -29,7 +30,6 @@ class Services:
     uploads: UploadsGateway
     views: AvatarViews
 
-    @property
-    def room_hosts(self) -> frozenset[str]:
-        """The hosts that avatars may be sent to."""
-        return frozenset(filter(None, (host.strip().lower() for host in self.settings.room_hosts.split(","))))
+    async def avatar_of(self, sent: SentPicture, account_id: str) -> str | None:
+        """The avatar that this account's same picture has become; None for what is new, or has yet to be fetched."""
+        return await self.avatars.recognise(account_id, sent.sha256) if sent.sha256 else None

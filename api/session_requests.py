@@ -10,7 +10,7 @@ from api.pictures import picture_in, stage
 from api.room_requests import CheckedRoom, check_room
 from api.services import Services
 from contracts.http import CreateSessionRequest
-from contracts.session_workflow import ROOM_TOKEN_FIELD, CreateSessionInput, NewPicture, RoomAddress
+from contracts.session_workflow import ROOM_TOKEN_FIELD, CreateSessionInput, RoomAddress
 from domain import ids
 from domain.avatars import DEFAULT_ASPECT_RATIO, check_access, parse_aspect_ratio
 from domain.failures import FailureCode, Refused
@@ -22,15 +22,15 @@ async def session_command(services: Services, account_id: str, request: CreateSe
     ratio = DEFAULT_ASPECT_RATIO
     if not isinstance(request.aspect_ratio, UnsetType):
         ratio = parse_aspect_ratio(request.aspect_ratio)
-    room = check_room(request.room, services.room_hosts)
+    room = check_room(request.room, services.settings.allowed_room_hosts)
     metadata = check_metadata(request.metadata)
-    picture_bytes = picture_in(avatar)
-    if picture_bytes is None:
+    sent = picture_in(avatar, services.settings.allowed_picture_hosts)
+    if sent is None:
         check_access(await services.avatars.get(avatar), account_id)
+    elif known := await services.avatar_of(sent, account_id):
+        avatar, sent = known, None
     session_id = ids.session_id(str(ULID()))
-    picture: NewPicture | None = None
-    if picture_bytes is not None:
-        picture = await stage(services.store, session_id, picture_bytes)
+    picture = await stage(services.store, session_id, sent) if sent else None
     settings = services.settings
     within = settings.create_with_picture_within_s if picture else settings.create_within_s
     return CreateSessionInput(

@@ -1,5 +1,7 @@
 """What the API asks of an upload's workflow."""
 
+from typing import Any
+
 from temporalio.client import Client, WithStartWorkflowOperation
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 
@@ -17,8 +19,8 @@ class UploadsGateway:
     def __init__(self, client: Client, canceller: Canceller, wait_s: float) -> None:
         self._starter = Starter(client, canceller, wait_s)
 
-    async def upload(self, command: UploadFaceInput) -> AvatarRef:
-        """The new avatar; Refused with the verdict's code, and else as `Starter` says."""
+    async def upload(self, command: UploadFaceInput) -> AvatarRef | dict[str, Any]:
+        """The avatar, or on a dry run the measures; Refused with the verdict's code, and else as `Starter` says."""
         identity = upload_workflow_id(command.avatar_id)
         start = WithStartWorkflowOperation(
             UploadFaceWorkflow.run,
@@ -37,12 +39,14 @@ class UploadsGateway:
             update_id=UPLOAD_UPDATE_ID,
             within=command.finish_within,
         )
-        return _avatar_of(outcome)
+        return _made(outcome)
 
 
-def _avatar_of(outcome: UploadFaceOutcome) -> AvatarRef:
+def _made(outcome: UploadFaceOutcome) -> AvatarRef | dict[str, Any]:
     if outcome.avatar is not None:
         return outcome.avatar
+    if outcome.measures is not None:
+        return outcome.measures
     if outcome.refusal is None:
         raise Refused(FailureCode.INTERNAL_ERROR, "something went wrong on our side")
     refusal = outcome.refusal

@@ -8,6 +8,7 @@ from api.picture_addresses import PictureAddresses
 from contracts.http import (
     AvatarView,
     ConcurrencyView,
+    FaceUploaded,
     MinutesView,
     SessionAvatarView,
     SessionView,
@@ -58,7 +59,13 @@ class AvatarViews:
             avatar_id=avatar.avatar_id,
             tags=avatar.tags,
             preview_url=self.address(avatar.portraits[PREVIEW].key),
-            image_url=self.address(avatar.portraits[avatar.primary].key),
+            image_url=self.address(avatar.image.key),
+        )
+
+    def uploaded(self, avatar_id: str, preview_key: str, image_key: str) -> FaceUploaded:
+        """The answer to an upload, by the keys of the two pictures that clients are shown."""
+        return FaceUploaded(
+            avatar_id=avatar_id, preview_url=self.address(preview_key), image_url=self.address(image_key)
         )
 
     def address(self, key: str) -> str:

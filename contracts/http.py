@@ -36,11 +36,13 @@ class CreateSessionRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UploadFaceRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """A picture of one face. Exactly one of the two."""
+    """A picture of one face: exactly one of the two."""
 
-    image_base64: str | UnsetType = UNSET
+    image_base64: str | None = None
     """With or without a data URI's prefix."""
-    image_url: str | UnsetType = UNSET
+    image_url: str | None = None
+    dry_run: bool = False
+    """Only judge the picture: no avatar is made of it."""
 
 
 class SessionAvatarView(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +139,15 @@ class FaceUploaded(msgspec.Struct, frozen=True, kw_only=True):
     avatar_id: str
     preview_url: str
     image_url: str
+    success: bool = True
+
+
+class FaceJudged(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to a dry run: the picture would become an avatar."""
+
+    details: dict[str, Any]
+    """What was measured; the names are those of a refusal's `details`."""
+    verdict: str = "OK"
     success: bool = True
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from domain.avatars import AspectRatio
+from domain.avatars import IMAGE, AspectRatio
 
 
 class StoredObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +50,12 @@ class AvatarRef(msgspec.Struct, frozen=True, kw_only=True):
     avatar_id: str
     primary: AspectRatio
     portraits: tuple[StoredPortrait, ...]
+
+    @property
+    def image(self) -> StoredPortrait:
+        """The picture that clients are shown in full."""
+        shown = (one for one in self.portraits if one.profile == IMAGE)
+        return next(shown, None) or self.portrait(self.primary)
 
     def portrait(self, profile: str) -> StoredPortrait:
         """The portrait of a profile; KeyError if the avatar has none."""

@@ -104,6 +104,8 @@ class AlignFaceResult(msgspec.Struct, frozen=True, kw_only=True):
     primary: AspectRatio
     portraits: tuple[StoredPortrait, ...]
     measures: FaceMeasures
+    told: dict[str, Any] = {}
+    """The measures as a refusal would tell them."""
     keypoints: tuple[tuple[float, float], ...] = ()
     """In pixels of the decoded picture: further portraits are cut by them."""
     stage_ms: dict[str, float] = {}

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from contracts.portraits import AvatarRef, FaceMeasures
+from contracts.portraits import AvatarRef
 from contracts.session_workflow import NewPicture
 
 UPLOAD_UPDATE_ID = "upload"
@@ -35,7 +35,7 @@ class UploadFaceOutcome(msgspec.Struct, frozen=True, kw_only=True):
 
     avatar: AvatarRef | None = None
     refusal: Refusal | None = None
-    measures: FaceMeasures | None = None
+    measures: dict[str, Any] | None = None
 
 
 def upload_workflow_id(avatar_id: str) -> str:

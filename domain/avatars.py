@@ -74,6 +74,11 @@ class Avatar:
     created_at: datetime
 
     @property
+    def image(self) -> Portrait:
+        """The picture that clients are shown in full."""
+        return self.portraits.get(IMAGE) or self.portraits[self.primary]
+
+    @property
     def tags(self) -> list[str]:
         """The contract's tags."""
         return ["user_exclusive", f"user_{self.account_id}"] if self.account_id else ["public"]

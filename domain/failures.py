@@ -36,6 +36,9 @@ class FailureCode(StrEnum):
     # The picture
     INVALID_IMAGE_INPUT = "INVALID_IMAGE_INPUT"
     URL_INPUT_DISABLED = "URL_INPUT_DISABLED"
+    IMAGE_URL_NOT_ALLOWED = "IMAGE_URL_NOT_ALLOWED"
+    IMAGE_URL_UNUSABLE = "IMAGE_URL_UNUSABLE"
+    IMAGE_URL_UNREACHABLE = "IMAGE_URL_UNREACHABLE"
     IMAGE_TOO_LARGE = "IMAGE_TOO_LARGE"
     IMAGE_TOO_SMALL = "IMAGE_TOO_SMALL"
     IMAGE_TOO_MANY_PIXELS = "IMAGE_TOO_MANY_PIXELS"
@@ -68,6 +71,7 @@ RETRYABLE = frozenset(
     {
         FailureCode.TEMPORARILY_UNAVAILABLE,
         FailureCode.INTERNAL_ERROR,
+        FailureCode.IMAGE_URL_UNREACHABLE,
     }
 )
 """Codes for which the step itself is worth another attempt; every other code is an answer, and stays the same."""
@@ -88,6 +92,13 @@ SUGGESTIONS: Mapping[FailureCode, str] = {
     FailureCode.AVATAR_NOT_FOUND: "List the avatars that you can use with GET /v1/avatars.",
     FailureCode.INVALID_IMAGE_INPUT: "Send exactly one of `file` (multipart), `image_base64` or `image_url`.",
     FailureCode.URL_INPUT_DISABLED: "Send the picture itself: as a file, as base64 or as a data URI.",
+    FailureCode.IMAGE_URL_NOT_ALLOWED: (
+        "Send an http:// or https:// URL of a public host, without user name or password, or send the picture itself."
+    ),
+    FailureCode.IMAGE_URL_UNUSABLE: (
+        "Open the URL in a private browser window: it must show the picture itself, without a login."
+    ),
+    FailureCode.IMAGE_URL_UNREACHABLE: "Try again when the picture's host answers, or send the picture itself.",
     FailureCode.IMAGE_TOO_LARGE: "Send a picture of at most 10 MB.",
     FailureCode.IMAGE_TOO_SMALL: "Send a picture whose shorter side has at least 64 pixels; 500 or more look well.",
     FailureCode.IMAGE_TOO_MANY_PIXELS: "Scale the picture down; 2560 pixels on the longer side lose nothing.",

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from domain.picture_urls import parse_hosts
+
 PREFIX = "GREENROOM_"
 S3 = "s3://"
 DATABASES = ("postgresql", "postgres", "postgresql+asyncpg", "sqlite", "sqlite+aiosqlite")
@@ -155,6 +157,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         }
 
     @property
+    def allowed_room_hosts(self) -> frozenset[str]:
+        """The hosts that avatars may be sent to."""
+        return frozenset(filter(None, (host.strip().lower() for host in self.room_hosts.split(","))))
+
+    @property
+    def allowed_picture_hosts(self) -> frozenset[str]:
+        """The hosts that pictures may be fetched from, besides public addresses."""
+        return parse_hosts(self.picture_hosts)
+
+    @property
     def public_address(self) -> str:
         """How clients reach the API, without a slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
@@ -179,7 +191,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         settings = msgspec.convert({name: text for name, text in found.items() if text}, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise _wrong(error) from None
-    if wrong := _wrong_database(settings.database_url) or _wrong_storage(settings):
+    if wrong := _wrong_database(settings.database_url) or _wrong_storage(settings) or _wrong_lists(settings):
         raise SettingsError(wrong)
     return settings
 
@@ -216,6 +228,15 @@ def _wrong_storage(settings: Settings) -> str:
     for name, text in given.items():
         if text and name.endswith("ENDPOINT") and not _is_server(text):
             return f"{name} is wrong: it must be http://HOST:PORT or https://HOST, without a user or query"
+    return ""
+
+
+def _wrong_lists(settings: Settings) -> str:
+    """What is wrong in settings that are lists; empty if nothing."""
+    try:
+        parse_hosts(settings.picture_hosts)
+    except ValueError as error:
+        return f"{PREFIX}PICTURE_HOSTS is wrong: {error}"
     return ""
 
 

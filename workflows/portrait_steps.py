@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from contracts import steps
-    from contracts.portraits import AvatarRef, FaceMeasures, StoredObject
+    from contracts.portraits import AvatarRef, StoredObject
     from contracts.session_workflow import NewPicture
     from domain.avatars import AspectRatio
     from domain.failures import FailureCode
@@ -84,11 +84,11 @@ async def make_avatar(
     return MadeAvatar(avatar=avatar, face=face)
 
 
-async def judge_picture(picture: NewPicture, remaining: Remaining) -> FaceMeasures:
-    """What is measured of a picture that passes; an ApplicationError with the verdict's code if it fails."""
+async def judge_picture(picture: NewPicture, remaining: Remaining) -> dict[str, Any]:
+    """What is told of a picture that passes; an ApplicationError with the verdict's code if it fails."""
     source = await _source_of(picture, remaining)
     face = await _found_face(source, picture.staging_prefix, remaining)
-    return face.aligned.measures
+    return face.aligned.told
 
 
 async def _source_of(picture: NewPicture, remaining: Remaining) -> StoredObject:

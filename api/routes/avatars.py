@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
-from litestar import Request, Router, delete, get, post
+from litestar import Request, Response, Router, delete, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
@@ -15,11 +15,12 @@ from api.deletion import delete_avatar
 from api.pictures import discarded_if_unavailable, stage
 from api.routes.sessions import AWAY, UNAUTHORIZED
 from api.services import Services
-from api.upload_requests import UploadOperation, uploaded_picture
-from contracts.http import AvatarDeleted, AvatarList, ErrorView, FaceUploaded
+from api.upload_requests import UploadOperation, read_upload
+from contracts.http import AvatarDeleted, AvatarList, ErrorView, FaceJudged, FaceUploaded
+from contracts.portraits import AvatarRef
 from contracts.upload_workflow import UploadFaceInput
 from domain import ids
-from domain.avatars import PREVIEW
+from domain.avatars import PREVIEW, check_access
 
 
 @post(
@@ -27,6 +28,7 @@ from domain.avatars import PREVIEW
     status_code=201,
     operation_class=UploadOperation,
     responses={
+        200: ResponseSpec(FaceJudged, description="A dry run, of a picture that would become an avatar"),
         400: ResponseSpec(ErrorView, description="The picture is refused; `code` and `details` say why"),
         401: UNAUTHORIZED,
         503: AWAY,
@@ -36,21 +38,29 @@ async def upload_face(
     request: Request[Any, Any, State],
     services: NamedDependency[Services],
     account_id: NamedDependency[AccountId],
-) -> FaceUploaded:
-    """Make an avatar of a picture that shows exactly one prominent face."""
-    data = await uploaded_picture(request)
+) -> Response[FaceUploaded | FaceJudged]:
+    """Make an avatar of a picture that shows exactly one prominent face; the same picture is the same avatar."""
+    settings = services.settings
+    asked = await read_upload(request, settings.allowed_picture_hosts)
+    if not asked.dry_run and (known := await services.avatar_of(asked.picture, account_id)):
+        avatar = check_access(await services.avatars.get(known), account_id)
+        return Response(services.views.uploaded(known, avatar.portraits[PREVIEW].key, avatar.image.key))
     avatar_id = ids.avatar_id(str(ULID()))
-    picture = await stage(services.store, avatar_id, data)
-    within = timedelta(seconds=services.settings.create_with_picture_within_s)
-    command = UploadFaceInput(account_id=account_id, avatar_id=avatar_id, picture=picture, finish_within=within)
-    async with discarded_if_unavailable(services.store, picture):
-        avatar = await services.uploads.upload(command)
-    address = services.views.address
-    return FaceUploaded(
-        avatar_id=avatar.avatar_id,
-        preview_url=address(avatar.portrait(PREVIEW).object.key),
-        image_url=address(avatar.portrait(avatar.primary).object.key),
+    picture = await stage(services.store, avatar_id, asked.picture)
+    command = UploadFaceInput(
+        account_id=account_id,
+        avatar_id=avatar_id,
+        picture=picture,
+        finish_within=timedelta(seconds=settings.create_with_picture_within_s),
+        dry_run=asked.dry_run,
     )
+    async with discarded_if_unavailable(services.store, picture):
+        made = await services.uploads.upload(command)
+    if isinstance(made, AvatarRef):
+        return Response(
+            services.views.uploaded(made.avatar_id, made.portrait(PREVIEW).object.key, made.image.object.key)
+        )
+    return Response(FaceJudged(details=made), status_code=200)
 
 
 @get("/", responses={401: UNAUTHORIZED, 503: AWAY})

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.avatars import AvatarActivities
-from adapters.object_store import ObjectMissing, ObjectStore
+from adapters.object_store import ObjectMissing, ObjectStore, sha256_of
 from contracts import steps
 from contracts.portraits import AvatarRef, StoredObject, StoredPortrait
-from domain.avatars import AspectRatio, portrait_key
+from domain.avatars import AspectRatio, original_key, portrait_key
 from support.databases import Database, an_avatar
 
 KEYPOINTS = ((1.5, 2.0), (3.0, 2.0), (2.0, 3.0), (1.75, 4.0), (2.75, 4.0))
@@ -39,7 +40,8 @@ async def made(avatars: AvatarActivities, store: ObjectStore, account_id: str, a
     portraits = tuple([await staged(store, profile) for profile in ("4:3", "preview")])
     stored = await avatars.store_avatar(steps.StoreAvatarInput(avatar_id=avatar_id, portraits=portraits))
     ref = AvatarRef(avatar_id=avatar_id, primary=AspectRatio.LANDSCAPE, portraits=stored.portraits)
-    await avatars.register_avatar(steps.RegisterAvatarInput(avatar=ref, account_id=account_id, source_sha256="0" * 64))
+    source = sha256_of(avatar_id.encode())
+    await avatars.register_avatar(steps.RegisterAvatarInput(avatar=ref, account_id=account_id, source_sha256=source))
     return ref
 
 
@@ -188,3 +190,35 @@ async def test_discarding_takes_only_what_was_staged_for_this_create(
     with pytest.raises(ObjectMissing):
         await store.get("staging/1/source")
     assert await store.get("staging/2/source") == b"x"
+
+
+@pytest.mark.parametrize("keep", [True, False])
+async def test_an_original_is_kept_only_if_the_settings_say_so(
+    database: Database, store: ObjectStore, *, keep: bool
+) -> None:
+    """It lies beside the portraits, and goes with them."""
+    avatars = AvatarActivities(database.avatars, store, keep_originals=keep)
+    original = (await staged(store, "4:3")).object
+    asked = steps.StoreAvatarInput(avatar_id="avat_1", portraits=(await staged(store, "preview"),), original=original)
+    await avatars.store_avatar(asked)
+    kept = original_key("avat_1")
+    if keep:
+        assert await store.get(kept) == await store.get(original.key)
+        await avatars.forget_avatar(steps.ForgetAvatarInput(avatar_id="avat_1"))
+    with pytest.raises(ObjectMissing):
+        await store.get(kept)
+
+
+async def test_a_picture_is_known_by_its_first_avatar(
+    database: Database, store: ObjectStore, avatars: AvatarActivities
+) -> None:
+    """A repeat of the first finds itself, a twin finds the first, and both are recognised as it."""
+    account_id = await database.account()
+    first = await made(avatars, store, account_id, "avat_1")
+    source = sha256_of(b"avat_1")
+    for avatar_id, known in (("avat_1", None), ("avat_2", "avat_1")):
+        ref = msgspec.structs.replace(first, avatar_id=avatar_id)
+        asked = steps.RegisterAvatarInput(avatar=ref, account_id=account_id, source_sha256=source)
+        assert await avatars.register_avatar(asked) == steps.RegisterAvatarResult(avatar_id=known)
+    wanted = steps.RecognisePictureInput(account_id=account_id, source_sha256=source)
+    assert (await avatars.recognise_picture(wanted)).avatar_id == "avat_1"

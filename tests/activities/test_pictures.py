@@ -12,6 +12,7 @@ from activities.faces import FaceActivities
 from activities.images import ImageActivities
 from adapters.face_alignment import PortraitMaker
 from adapters.image_decoding import ImageDecoder
+from adapters.image_source import PictureSource
 from adapters.object_store import ObjectMissing, ObjectStore
 from contracts import steps
 from contracts.portraits import StoredObject
@@ -57,7 +58,9 @@ async def test_a_photograph_becomes_portraits_in_every_shape(
     store: ObjectStore, decoder: ImageDecoder, portrait_maker: PortraitMaker
 ) -> None:
     """Each is staged under this create's prefix, has its size, its hash and five keypoints inside it."""
-    decoded = await ImageActivities(decoder, store).decode_image(await staged(store, pictures.astronaut()))
+    decoded = await ImageActivities(PictureSource(), decoder, store).decode_image(
+        await staged(store, pictures.astronaut())
+    )
     assert (decoded.source_format, decoded.source_width, decoded.source_height) == ("PNG", 512, 512)
     faces = FaceActivities(portrait_maker, store)
     aligned = await faces.align_face(alignment(decoded))
@@ -82,7 +85,9 @@ async def test_what_is_wanted_at_once_is_cut_at_once(
     store: ObjectStore, decoder: ImageDecoder, portrait_maker: PortraitMaker
 ) -> None:
     """A session shows the shape that it asked for, whichever fits the source; cut later it is the same picture."""
-    decoded = await ImageActivities(decoder, store).decode_image(await staged(store, pictures.astronaut()))
+    decoded = await ImageActivities(PictureSource(), decoder, store).decode_image(
+        await staged(store, pictures.astronaut())
+    )
     faces = FaceActivities(portrait_maker, store)
     wanted = msgspec.structs.replace(alignment(decoded), wanted=(AspectRatio.PORTRAIT,))
     aligned = await faces.align_face(wanted)
@@ -99,7 +104,7 @@ async def test_a_repeated_step_writes_the_same_objects(
     store: ObjectStore, decoder: ImageDecoder, portrait_maker: PortraitMaker
 ) -> None:
     """A second attempt finds the first one's place, and its references stay true."""
-    images, faces = ImageActivities(decoder, store), FaceActivities(portrait_maker, store)
+    images, faces = ImageActivities(PictureSource(), decoder, store), FaceActivities(portrait_maker, store)
     wanted = await staged(store, pictures.astronaut())
     first, second = await images.decode_image(wanted), await images.decode_image(wanted)
     # How long it took is the only difference.
@@ -119,7 +124,7 @@ async def test_a_picture_that_cannot_be_read_is_refused_for_good(
 ) -> None:
     """A third attempt would read the same bytes."""
     with pytest.raises(ApplicationError) as caught:
-        await ImageActivities(decoder, store).decode_image(await staged(store, data))
+        await ImageActivities(PictureSource(), decoder, store).decode_image(await staged(store, data))
     assert (caught.value.type, caught.value.non_retryable) == (code, True)
 
 
@@ -130,7 +135,7 @@ async def test_a_face_that_cannot_be_used_is_refused_with_what_was_measured(
     store: ObjectStore, decoder: ImageDecoder, portrait_maker: PortraitMaker, data: bytes, code: str, faces: int
 ) -> None:
     """The verdict's code is final, its measures cross Temporal as plain JSON, and no portrait was staged."""
-    decoded = await ImageActivities(decoder, store).decode_image(await staged(store, data))
+    decoded = await ImageActivities(PictureSource(), decoder, store).decode_image(await staged(store, data))
     with pytest.raises(ApplicationError) as caught:
         await FaceActivities(portrait_maker, store).align_face(alignment(decoded))
     assert (caught.value.type, caught.value.non_retryable) == (code, True)
@@ -150,7 +155,7 @@ async def test_a_store_that_lost_the_picture_is_worth_another_attempt(
     decode = steps.DecodeImageInput(source=gone, staging_prefix=PREFIX)
     align = steps.AlignFaceInput(picture=gone, staging_prefix=PREFIX, source_width=9, source_height=9)
     for call in (
-        ImageActivities(decoder, store).decode_image(decode),
+        ImageActivities(PictureSource(), decoder, store).decode_image(decode),
         FaceActivities(portrait_maker, store).align_face(align),
     ):
         with pytest.raises(ApplicationError) as caught:

@@ -1,5 +1,6 @@
 """Avatars over HTTP: uploads in every form, the list, and the signed addresses."""
 
+import asyncio
 import base64
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from database.avatars import Avatars
 from database.engine import writing
 from database.instants import db_now
 from database.tables import api_keys
-from support.api_system import KEY, PICTURE, ROOM, ApiSystem
+from support.api_system import KEY, PICTURE, ROOM, ApiSystem, new_picture
 from support.eventually import eventually
 from support.fake_faces import FACE, NO_FACE
 
@@ -54,7 +55,13 @@ async def test_a_face_can_be_uploaded_in_each_form(api_system: ApiSystem, how: d
         ({"json": {}}, "INVALID_IMAGE_INPUT"),
         ({"json": {"image_base64": PICTURE, "image_url": "https://e.example/a"}}, "INVALID_IMAGE_INPUT"),
         ({"json": {"image_base64": 5}}, "INVALID_IMAGE_INPUT"),
-        ({"json": {"image_url": "https://e.example/a.png"}}, "URL_INPUT_DISABLED"),
+        ({"json": {"image_base64": None, "image_url": ""}}, "INVALID_IMAGE_INPUT"),
+        ({"json": {"image_base64": PICTURE, "dry_run": "yes"}}, "INVALID_IMAGE_INPUT"),
+        ({"json": {"image_url": "https://e.example/a.png"}}, "IMAGE_DAMAGED"),
+        ({"json": {"image_url": "https://e.example/NO FACE"}}, "NO_FACE"),
+        ({"json": {"image_url": "https://e.example/NO FACE", "dry_run": True}}, "NO_FACE"),
+        ({"json": {"image_url": "http://10.0.0.1/FACE"}}, "IMAGE_URL_NOT_ALLOWED"),
+        ({"files": {"image_url": (None, "http://localhost/FACE")}}, "IMAGE_URL_NOT_ALLOWED"),
         ({"content": b"{", "headers": {"Content-Type": "application/json"}}, "INVALID_JSON"),
         ({"content": FACE, "headers": {"Content-Type": "image/png"}}, "INVALID_IMAGE_INPUT"),
         ({"files": {"file": ("a.png", b"")}}, "INVALID_IMAGE_INPUT"),
@@ -169,3 +176,32 @@ async def test_a_session_keeps_the_picture_that_it_shows(api_system: ApiSystem) 
     await sweep_deleted(*swept)
     assert (await api_system.http.get(address)).status_code == 404
     await eventually(lambda: not pictures(api_system, avatar_id))
+
+
+async def test_the_same_picture_is_the_same_avatar(api_system: ApiSystem) -> None:
+    """A repeat is answered with the avatar that is there; twins at once become one; a deleted one is made anew."""
+    picture = {"json": {"image_base64": new_picture()}}
+    twins = await asyncio.gather(*(upload(api_system, **picture) for _ in range(3)))
+    (avatar_id,) = {body["avatar_id"] for _, body in twins}
+    before = await api_system.traces()
+    status, repeated = await upload(api_system, **picture)
+    assert (status, repeated) == (201, {**twins[0][1], "image_url": repeated["image_url"]})
+    assert await api_system.traces() == before
+    assert (await upload(api_system, key=await api_system.account(), **picture))[1]["avatar_id"] != avatar_id
+    await api_system.request("DELETE", f"/v1/avatars/{avatar_id}")
+    status, again = await upload(api_system, **picture)
+    assert status == 201
+    assert again["avatar_id"] != avatar_id
+
+
+@pytest.mark.parametrize("how", ["json", "form", "address"])
+async def test_a_dry_run_makes_no_avatar(api_system: ApiSystem, how: str) -> None:
+    """The verdict and what was measured, and nothing is left: no row, no object."""
+    before = await api_system.traces()
+    hows: dict[str, dict[str, Any]] = {
+        "json": {"json": {"image_base64": new_picture(), "dry_run": True}},
+        "form": {"files": {"file": ("face.png", FACE), "dry_run": (None, "true")}},
+        "address": {"json": {"image_url": "https://pictures.example/FACE", "dry_run": True}},
+    }
+    assert await upload(api_system, **hows[how]) == (200, {"success": True, "verdict": "OK", "details": {"faces": 1}})
+    assert await api_system.traces() == before

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapters.object_store import ObjectStore, sha256_of
-from api.pictures import MAX_IMAGE_BYTES, decode_base64, picture_in, stage
+from api.pictures import MAX_IMAGE_BYTES, SentPicture, decode_base64, picture_in, stage
 from domain.failures import FailureCode, Refused
 
 BYTES = bytes(range(256))
@@ -16,7 +16,7 @@ BASE64 = base64.b64encode(BYTES).decode()
 @pytest.mark.parametrize("avatar", ["avat_01KMZJ4WE5QCD9G3EK21QW8NJK", "avat_1", "PUBLIC/Avatars/sara-office"])
 def test_an_id_is_no_picture(avatar: str) -> None:
     """Both forms of ids are looked up, not decoded."""
-    assert picture_in(avatar) is None
+    assert picture_in(avatar, ()) is None
 
 
 @pytest.mark.parametrize(
@@ -24,15 +24,15 @@ def test_an_id_is_no_picture(avatar: str) -> None:
 )
 def test_base64_and_data_uris_are_pictures(avatar: str) -> None:
     """What the prefix says of the type counts for nothing: the bytes do."""
-    assert picture_in(avatar) == BYTES
+    assert picture_in(avatar, ()) == SentPicture(data=BYTES)
 
 
 @pytest.mark.parametrize(
     ("avatar", "code"),
     [
-        ("https://example.com/a.png", FailureCode.URL_INPUT_DISABLED),
-        ("http://169.254.169.254/latest", FailureCode.URL_INPUT_DISABLED),
-        ("HTTPS://example.com/a.png", FailureCode.URL_INPUT_DISABLED),
+        ("http://169.254.169.254/latest", FailureCode.IMAGE_URL_NOT_ALLOWED),
+        ("HTTPS://user:password@example.com/a.png", FailureCode.IMAGE_URL_NOT_ALLOWED),
+        ("http://localhost:8080/a.png", FailureCode.IMAGE_URL_NOT_ALLOWED),
         ("sara", FailureCode.AVATAR_NOT_FOUND),
         ("sess_01KMZJ4WE5QCD9G3EK21QW8NJK", FailureCode.AVATAR_NOT_FOUND),
         ("file:///etc/passwd", FailureCode.AVATAR_NOT_FOUND),
@@ -50,8 +50,27 @@ def test_base64_and_data_uris_are_pictures(avatar: str) -> None:
 def test_what_is_neither_is_refused_by_code(avatar: str, code: FailureCode) -> None:
     """A mistyped id is an unknown avatar; a broken picture is a broken picture."""
     with pytest.raises(Refused) as caught:
-        picture_in(avatar)
+        picture_in(avatar, ())
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize("address", ["https://example.com/a.png?key=secret", "HTTPS://Example.com/a.png"])
+async def test_an_address_is_staged_like_a_picture(tmp_path: Path, address: str) -> None:
+    """It may hold a key, so only its host goes into a history; what it leads to is not known yet."""
+    sent = picture_in(address, ())
+    assert sent is not None
+    assert (sent.host, sent.sha256) == ("example.com", None)
+    store = ObjectStore(f"file://{tmp_path}")
+    picture = await stage(store, "sess_1", sent)
+    assert picture.host == "example.com"
+    assert await store.get(picture.source.key) == address.encode()
+    assert "secret" not in repr(picture)
+
+
+def test_the_operators_hosts_are_fetched_from() -> None:
+    """A host that the operator names may be a private one."""
+    address = "http://127.0.0.1:9000/a.png"
+    assert picture_in(address, {"127.0.0.1:9000"}) == SentPicture(data=address.encode(), host="127.0.0.1")
 
 
 def test_ten_megabytes_are_taken_and_one_byte_more_is_not() -> None:
@@ -74,7 +93,7 @@ def test_a_text_that_is_too_long_is_never_decoded() -> None:
 async def test_a_staged_picture_lies_below_its_owners_prefix(tmp_path: Path) -> None:
     """The workflow gets a reference with size and hash, never the bytes."""
     store = ObjectStore(f"file://{tmp_path}")
-    picture = await stage(store, "sess_1", BYTES)
+    picture = await stage(store, "sess_1", SentPicture(data=BYTES))
     assert picture.staging_prefix == "staging/sess_1"
     assert picture.source.key.startswith("staging/sess_1/")
     assert (picture.source.size, picture.source.sha256) == (256, sha256_of(BYTES))

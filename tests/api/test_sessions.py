@@ -1,11 +1,13 @@
 """Sessions over HTTP: the contract's answers and its refusals, on a real database, store and Temporal."""
 
 import asyncio
+import base64
 from typing import Any
 
 import pytest
+from ulid import ULID
 
-from support.api_system import KEY, PICTURE, ROOM, ApiSystem
+from support.api_system import KEY, ROOM, ApiSystem, new_picture
 from support.eventually import eventually
 from support.fake_avatar_server import DEAD_HOST
 
@@ -13,6 +15,7 @@ from support.fake_avatar_server import DEAD_HOST
 async def created(api: ApiSystem, **changes: Any) -> dict[str, Any]:
     """A new session, as the create answered."""
     avatar = changes.pop("avatar", None) or await api.avatar()
+    await api.a_slot_is_free()
     status, body = await api.request("POST", "/v1/sessions", json={"avatar": avatar, "room": ROOM, **changes})
     assert status == 201, body
     return body
@@ -106,15 +109,34 @@ async def test_another_account_sees_nothing_of_a_session(api_system: ApiSystem) 
     await ended(api_system, session_id)
 
 
-@pytest.mark.parametrize("avatar", [PICTURE, f"data:image/png;base64,{PICTURE}"])
-async def test_a_picture_becomes_the_sessions_avatar(api_system: ApiSystem, avatar: str) -> None:
-    """Base64 and data URIs are made into an avatar of the account, and nothing staged stays."""
-    session = (await created(api_system, avatar=avatar))["session"]
+@pytest.mark.parametrize("prefix", ["", "data:image/png;base64,", "https://pictures.example/"])
+async def test_a_picture_becomes_the_sessions_avatar(api_system: ApiSystem, prefix: str) -> None:
+    """Base64, data URIs and addresses are made into an avatar of the account, and nothing staged stays."""
+    picture = f"FACE-{ULID()}" if prefix.startswith("https") else new_picture()
+    session = (await created(api_system, avatar=f"{prefix}{picture}"))["session"]
     _, listed = await api_system.request("GET", "/v1/avatars")
     assert session["avatar"]["avatar_id"] in [a["avatar_id"] for a in listed["my_avatars"]]
     await ended(api_system, session["session_id"])
     staged = api_system.settings.data_path / "objects" / "staging"
     await eventually(lambda: not any(path.is_file() for path in staged.rglob("*")))
+
+
+@pytest.mark.parametrize("prefix", ["", "https://pictures.example/"])
+async def test_the_same_picture_is_not_made_into_an_avatar_twice(api_system: ApiSystem, prefix: str) -> None:
+    """A session with a picture that the account has sent before, in whatever form, shows the avatar that it became."""
+    face = f"FACE-{ULID()}"
+    _, uploaded = await api_system.request(
+        "POST", "/v1/avatars/upload-face", files={"file": ("face.png", face.encode())}
+    )
+    avatar = f"{prefix}{face}" if prefix else base64.b64encode(face.encode() * 5).decode()
+    if not prefix:
+        _, uploaded = await api_system.request("POST", "/v1/avatars/upload-face", json={"image_base64": avatar})
+    before = await api_system.traces()
+    session = (await created(api_system, avatar=avatar))["session"]
+    assert session["avatar"]["avatar_id"] == uploaded["avatar_id"]
+    await ended(api_system, session["session_id"])
+    after = await api_system.traces()
+    assert (after["avatars"], after["objects"]) == (before["avatars"], before["objects"])
 
 
 async def test_older_names_and_extra_fields_are_taken(api_system: ApiSystem) -> None:
@@ -148,7 +170,9 @@ REFUSED = [
     ({"avatar": "AVATAR", "room": ROOM, "metadata": False}, 400, "INVALID_METADATA"),
     ({"avatar": "avat_nobody", "room": ROOM}, 404, "AVATAR_NOT_FOUND"),
     ({"avatar": "sara", "room": ROOM}, 404, "AVATAR_NOT_FOUND"),
-    ({"avatar": "https://example.com/a.png", "room": ROOM}, 400, "URL_INPUT_DISABLED"),
+    ({"avatar": "https://example.com/a.png", "room": ROOM}, 400, "IMAGE_DAMAGED"),
+    ({"avatar": "https://user:word@example.com/FACE", "room": ROOM}, 400, "IMAGE_URL_NOT_ALLOWED"),
+    ({"avatar": "https://169.254.169.254/FACE", "room": ROOM}, 400, "IMAGE_URL_NOT_ALLOWED"),
     ({"avatar": "data:image/png,raw", "room": ROOM}, 400, "INVALID_IMAGE_INPUT"),
     ({"avatar": "!" * 200, "room": ROOM}, 400, "INVALID_IMAGE_INPUT"),
     ({"avatar": "A" * (14 * 2**20), "room": ROOM}, 400, "IMAGE_TOO_LARGE"),
@@ -156,7 +180,7 @@ REFUSED = [
     ({"avatar": "Tk8gRkFDRSE" * 40, "room": ROOM}, 400, "NO_FACE"),
     ({"avatar": "bm90IGEgcGljdHVyZSE" * 40, "room": ROOM}, 400, "IMAGE_DAMAGED"),
     ({"avatar": "AVATAR", "room": {**ROOM, "url": f"ws://{DEAD_HOST}"}}, 400, "ROOM_UNREACHABLE"),
-    ({"avatar": PICTURE, "room": {**ROOM, "url": f"ws://{DEAD_HOST}"}}, 400, "ROOM_UNREACHABLE"),
+    ({"avatar": new_picture(), "room": {**ROOM, "url": f"ws://{DEAD_HOST}"}}, 400, "ROOM_UNREACHABLE"),
 ]
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.object_store import ObjectMissing, ObjectStore
 from api import sweeper
-from api.pictures import stage
+from api.pictures import SentPicture, stage
 from domain.failures import Unavailable
 from support.databases import Database
 from support.eventually import eventually
@@ -33,12 +33,12 @@ def age(folder: Path) -> None:
 
 async def test_only_what_is_long_over_is_swept(store: ObjectStore, tmp_path: Path) -> None:
     """An abandoned request's pictures go; one under way keeps its own, and avatars are nobody's rubbish."""
-    await stage(store, "sess_old", b"picture")
+    await stage(store, "sess_old", SentPicture(data=b"picture"))
     await store.put("staging/sess_old/decoded.jpg", b"decoded")
     await store.put("avatars/avat_1/1x1.jpg", b"avatar")
     await store.put(".new/half-written", b"half")
     age(tmp_path)
-    kept = await stage(store, "sess_new", b"picture")
+    kept = await stage(store, "sess_new", SentPicture(data=b"picture"))
     assert await sweeper.sweep(store) == 2
     for gone in ("staging/sess_old/source", "staging/sess_old/decoded.jpg", ".new/half-written"):
         with pytest.raises(ObjectMissing):
@@ -74,7 +74,7 @@ async def test_trouble_with_the_store_is_left_to_the_next_sweep(
     monkeypatch.setattr(sweeper, "EVERY", timedelta(seconds=0.01))
     folder, owner = tmp_path / "objects", await database.account()
     store = FlakyStore(folder, Unavailable("away"), RuntimeError("a surprise"))
-    await stage(store, "sess_old", b"picture")
+    await stage(store, "sess_old", SentPicture(data=b"picture"))
     avatar_id = await database.avatar(owner)
     await store.put(f"avatars/{avatar_id}/1x1.jpg", b"picture")
     await database.avatars.mark_deleted(avatar_id, owner)

@@ -26,9 +26,9 @@ def test_a_code_is_its_own_name() -> None:
     assert {code.name: code.value for code in FailureCode} == {code.name: code.name for code in FailureCode}
 
 
-def test_only_our_own_troubles_are_worth_another_attempt() -> None:
-    """A verdict, a full plan and a dead room stay what they are, however often a step asks."""
-    assert {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR"} == RETRYABLE
+def test_only_troubles_that_pass_are_worth_another_attempt() -> None:
+    """A verdict, a full plan and a dead room stay what they are; our own parts and a picture's host may come back."""
+    assert {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "IMAGE_URL_UNREACHABLE"} == RETRYABLE
 
 
 def test_the_trouble_with_a_part_is_for_our_log_only() -> None:

@@ -8,13 +8,15 @@ from typing import Any
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHistory, WorkflowUpdateFailedError
 
-from contracts import steps
+from contracts import queues, steps
 from contracts.session_workflow import EndSession, RoomSeen
+from contracts.upload_workflow import UploadFaceInput
 from domain.failures import FailureCode
 from support.eventually import eventually
-from support.session_commands import Running, command, create, new_session_id
+from support.session_commands import Running, command, create, new_session_id, staged_picture
 from support.stand_in_steps import Script, StandInSteps
 from workflows.create_session import CreateSessionWorkflow
+from workflows.upload_face import UploadFaceWorkflow
 
 Scene = Callable[[Client, Script, str], Awaitable[None]]
 
@@ -25,6 +27,43 @@ async def normal(client: Client, script: Script, session_id: str) -> None:
     await eventually(lambda: {"stay_in_room", "discard_staged"} <= set(script.names))
     await report(running, sequence=1, people=1)
     await end(running)
+
+
+async def picture_by_address(client: Client, script: Script, session_id: str) -> None:
+    """A picture that has to be fetched."""
+    _, running = await create(client, command(session_id, picture_host="pictures.example"))
+    await eventually(lambda: {"stay_in_room", "discard_staged"} <= set(script.names))
+    await end(running)
+
+
+async def known_picture(client: Client, script: Script, session_id: str) -> None:
+    """What was fetched is a picture that the account has sent before."""
+    script.known_as = "avat_before"
+    await picture_by_address(client, script, session_id)
+
+
+async def twin_picture(client: Client, script: Script, session_id: str) -> None:
+    """The same picture became an avatar elsewhere, while this create was at it."""
+    script.twin = "avat_twin"
+    _, running = await create(client, command(session_id, with_picture=True))
+    await eventually(lambda: {"stay_in_room", "discard_staged"} <= set(script.names))
+    await end(running)
+
+
+async def uploaded(client: Client, _: Script, session_id: str) -> None:
+    """An upload of a picture."""
+    await upload(client, session_id)
+
+
+async def upload_refused(client: Client, script: Script, session_id: str) -> None:
+    """An upload of a picture without a face."""
+    script.refusals["align_face"] = FailureCode.NO_FACE
+    await upload(client, session_id)
+
+
+async def upload_judged(client: Client, _: Script, session_id: str) -> None:
+    """A dry run."""
+    await upload(client, session_id, dry_run=True)
 
 
 async def refused_face(client: Client, script: Script, session_id: str) -> None:
@@ -102,6 +141,12 @@ SCENES: dict[str, Scene] = {
     scene.__name__: scene
     for scene in (
         normal,
+        picture_by_address,
+        known_picture,
+        twin_picture,
+        uploaded,
+        upload_refused,
+        upload_judged,
         refused_face,
         no_capacity,
         room_refused,
@@ -139,6 +184,18 @@ async def report(running: Running, *, sequence: int, people: int) -> None:
 async def end(running: Running) -> None:
     """End on request."""
     await running.execute_update(CreateSessionWorkflow.end, EndSession())
+
+
+async def upload(client: Client, workflow_id: str, *, dry_run: bool = False) -> None:
+    """One upload, whose workflow is called as a session's would be."""
+    wanted = UploadFaceInput(
+        account_id="acct_1",
+        avatar_id="avat_1",
+        picture=staged_picture(workflow_id),
+        finish_within=timedelta(seconds=20),
+        dry_run=dry_run,
+    )
+    await client.start_workflow(UploadFaceWorkflow.run, wanted, id=workflow_id, task_queue=queues.SESSIONS)
 
 
 async def refused(client: Client, session_id: str, **changes: Any) -> None:

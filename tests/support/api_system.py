@@ -31,12 +31,17 @@ from support.eventually import staging_cleared
 from support.fake_avatar_server import FakeAvatarServer
 from support.fake_faces import FACE, FakeFaces
 from worker.assembly import build_worker
-from worker.registry import ROLES
+from worker.registry import ROLES, methods
 from worker.roles import sessions
 
 KEY = "ah_test_" + "k" * 32
 ROOM = {"platform": "livekit", "url": "ws://room.example:7880", "token": "token-of-the-customer"}
 PICTURE = base64.b64encode(FACE * 100).decode()
+
+
+def new_picture() -> str:
+    """A picture that nobody has sent before, as base64."""
+    return base64.b64encode(FACE * 100 + str(ULID()).encode()).decode()
 
 
 def settings_in(folder: Path, **changes: Any) -> Settings:
@@ -64,9 +69,15 @@ class ApiSystem:
 
     async def avatar(self) -> str:
         """A new avatar of the account."""
-        status, body = await self.request("POST", "/v1/avatars/upload-face", json={"image_base64": PICTURE})
+        status, body = await self.request("POST", "/v1/avatars/upload-face", json={"image_base64": new_picture()})
         assert status == 201, body
         return str(body["avatar_id"])
+
+    async def a_slot_is_free(self) -> None:
+        """Wait until the session before has given its slot back: that follows its end by up to a renewal."""
+        async with asyncio.timeout(10):
+            while not (await AvatarServers(self.engine).capacity())[0]:  # noqa: ASYNC110 - the database tells nobody
+                await asyncio.sleep(0.05)
 
     async def account(self) -> str:
         """Another account; its key."""
@@ -105,9 +116,7 @@ async def api_system(temporal_apart: Client, tmp_path_factory: pytest.TempPathFa
         opened = await sessions.open_role(settings, {}, temporal_apart, stack)
         await stack.enter_async_context(build_worker(temporal_apart, ROLES["sessions"], opened))
         fake = FakeFaces(ObjectStore(settings.storage_address))
-        faces = Worker(
-            temporal_apart, task_queue=queues.FACES, activities=[fake.decode_image, fake.align_face, fake.cut_portraits]
-        )
+        faces = Worker(temporal_apart, task_queue=queues.FACES, activities=methods((fake,)))
         await stack.enter_async_context(faces)
         http = await stack.enter_async_context(serving(create_app(settings, environment(temporal_apart))))
         yield ApiSystem(http=http, settings=settings, engine=engine, server=server, account_id=account_id)

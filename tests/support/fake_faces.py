@@ -21,6 +21,13 @@ class FakeFaces:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
 
+    @steps.fetch_image.implementation
+    async def fetch_image(self, value: steps.FetchImageInput) -> steps.FetchImageResult:
+        """Stage the end of the address: what it says is the picture."""
+        address = await self._store.get(value.address.key, value.address.sha256)
+        data = address.rpartition(b"/")[2]
+        return steps.FetchImageResult(picture=await self._stage(f"{value.staging_prefix}/fetched", data))
+
     @steps.decode_image.implementation
     async def decode_image(self, value: steps.DecodeImageInput) -> steps.DecodeImageResult:
         """Stage the same bytes again."""
@@ -40,7 +47,9 @@ class FakeFaces:
             refuse(FailureCode.NO_FACE)
         profiles = sorted({AspectRatio.SQUARE, *value.wanted, PREVIEW})
         portraits = await self._portraits(value.staging_prefix, profiles, data)
-        return steps.AlignFaceResult(primary=AspectRatio.SQUARE, portraits=portraits, measures=MEASURES)
+        return steps.AlignFaceResult(
+            primary=AspectRatio.SQUARE, portraits=portraits, measures=MEASURES, told={"faces": 1}
+        )
 
     @steps.cut_portraits.implementation
     async def cut_portraits(self, value: steps.CutPortraitsInput) -> steps.CutPortraitsResult:

@@ -29,10 +29,17 @@ def new_session_id() -> str:
     return f"sess_{ULID()}"
 
 
-def command(session_id: str, *, with_picture: bool = False, **changes: Any) -> CreateSessionInput:
-    """A create by avatar id, or with a staged picture."""
-    prefix = f"staging/{session_id}"
-    picture = NewPicture(source=stored(f"{prefix}/source"), staging_prefix=prefix) if with_picture else None
+def staged_picture(owner: str, host: str = "") -> NewPicture:
+    """A picture that was staged, or the address of one."""
+    prefix = f"staging/{owner}"
+    return NewPicture(source=stored(f"{prefix}/source"), staging_prefix=prefix, host=host)
+
+
+def command(
+    session_id: str, *, with_picture: bool = False, picture_host: str = "", **changes: Any
+) -> CreateSessionInput:
+    """A create by avatar id, with a staged picture, or with one that is to be fetched."""
+    picture = staged_picture(session_id, picture_host) if with_picture or picture_host else None
     usual: dict[str, Any] = {
         "session_id": session_id,
         "account_id": "acct_1",

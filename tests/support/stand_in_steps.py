@@ -123,7 +123,7 @@ class StandInSteps:
 
     async def _align_face(self, _: Script, value: steps.AlignFaceInput) -> steps.AlignFaceResult:
         found = portraits(value.staging_prefix, sorted({AspectRatio.SQUARE, *value.wanted, "preview"}))
-        return steps.AlignFaceResult(primary=AspectRatio.SQUARE, portraits=found, measures=MEASURES)
+        return steps.AlignFaceResult(primary=AspectRatio.SQUARE, portraits=found, measures=MEASURES, told={"faces": 1})
 
     async def _cut_portraits(self, _: Script, value: steps.CutPortraitsInput) -> steps.CutPortraitsResult:
         return steps.CutPortraitsResult(portraits=portraits(value.staging_prefix, value.profiles))

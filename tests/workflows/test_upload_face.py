@@ -8,10 +8,10 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from ulid import ULID
 
 from contracts import queues, steps
-from contracts.session_workflow import NewPicture
 from contracts.upload_workflow import UploadFaceInput, UploadFaceOutcome, upload_workflow_id
 from domain.failures import FailureCode
 from support.eventually import eventually
+from support.session_commands import staged_picture
 from support.stand_in_steps import StandInSteps, portraits, stored
 from workflows.upload_face import UploadFaceWorkflow
 
@@ -23,7 +23,7 @@ FURTHER = ["cut_portraits", "store_avatar", "add_portraits"]
 
 async def start(client: Client, avatar_id: str, *, host: str = "", dry_run: bool = False) -> Upload:
     """Start one upload."""
-    picture = NewPicture(source=stored("staging/u/source"), staging_prefix="staging/u", host=host)
+    picture = staged_picture("u", host)
     wanted = UploadFaceInput(
         account_id="acct_1",
         avatar_id=avatar_id,
@@ -165,5 +165,5 @@ async def test_a_dry_run_stores_nothing(temporal: Client, stand_ins: StandInStep
     script = stand_ins.script(upload_workflow_id(avatar_id))
     outcome = await upload(temporal, avatar_id, dry_run=True)
     assert (outcome.avatar, outcome.refusal) == (None, None)
-    assert outcome.measures is not None
+    assert outcome.measures == {"faces": 1}
     assert script.names == ["decode_image", "align_face", "discard_staged"]

@@ -10,6 +10,7 @@ from activities.faces import FaceActivities
 from activities.images import ImageActivities
 from adapters.face_alignment import PortraitMaker
 from adapters.image_decoding import ImageDecoder
+from adapters.image_source import PictureSource
 from adapters.object_store import ObjectStore
 from contracts import queues
 from runtime.settings import Settings
@@ -25,9 +26,11 @@ async def open_role(settings: Settings, environ: Mapping[str, str], _: Client, s
     detector = await asyncio.to_thread(open_detector, settings, environ)
     decoder = ImageDecoder(environment={MARK: environ[MARK]} if MARK in environ else {})
     stack.push_async_callback(decoder.aclose)
+    source = PictureSource(settings.allowed_picture_hosts)
+    stack.push_async_callback(source.aclose)
     store = ObjectStore(settings.storage_address, **settings.storage_access)
     stack.push_async_callback(store.aclose)
     return Opened(
         queue=queues.FACES,
-        activities=(FaceActivities(PortraitMaker(detector), store), ImageActivities(decoder, store)),
+        activities=(FaceActivities(PortraitMaker(detector), store), ImageActivities(source, decoder, store)),
     )

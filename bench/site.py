@@ -15,9 +15,9 @@ import numpy as np
 from temporalio.client import Client
 from ulid import ULID
 
-from cli.customer import astronaut
 from cli.demo import make_room
 from cli.dev import system_options
+from cli.library.builtin import astronaut
 from cli.viewer import AVATAR_IDENTITY, Viewer, room_token
 from contracts.upload_workflow import upload_workflow_id
 from presence.pictures import i420_from_rgb, load_portrait

@@ -13,7 +13,7 @@ from bench.floors import temporal as floor
 from bench.floors.processes import child
 from bench.report import Row, row
 from bench.site import Site
-from cli.customer import astronaut
+from cli.library.builtin import astronaut
 from contracts.upload_workflow import upload_workflow_id
 
 PIPELINE = ("decode_image", "align_face")

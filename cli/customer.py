@@ -1,7 +1,6 @@
 """A customer of the public API: what anybody with a key could do, and nothing else."""
 
 import asyncio
-import importlib.util
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,11 +47,3 @@ class Customer:
             error = answer.get("error")
             raise RefusedByApiError(f"{method} {path} -> {response.status_code}: {error}")
         return answer
-
-
-def astronaut() -> Path:
-    """scikit-image's portrait of Eileen Collins, a NASA photograph in the public domain."""
-    spec = importlib.util.find_spec("skimage")
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("scikit-image is not installed")
-    return Path(spec.submodule_search_locations[0]) / "data" / "astronaut.png"

@@ -16,8 +16,9 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.console import print_whole
-from cli.customer import Customer, RefusedByApiError, astronaut
+from cli.customer import Customer, RefusedByApiError
 from cli.dev import run_until_stopped, show_system, system_options
+from cli.library.builtin import astronaut
 from cli.setup_command import find_parts_aloud
 from cli.step_times import StepTime, step_times
 from cli.viewer import AVATAR_IDENTITY, Viewer, room_token, save_png

@@ -11,8 +11,10 @@ import click
 from rich.table import Table
 
 from cli.console import print_whole
+from cli.library.builtin import provide_builtins
 from cli.local_account import prepare_local_account
 from cli.setup_command import find_parts_aloud
+from runtime.cache import cache_folder
 from runtime.external.found import MissingPartError
 from runtime.settings import Settings, SettingsError
 from runtime.supervision.part import PartFailedError
@@ -43,10 +45,16 @@ def system_options(
     ports = {name: port for name, port in asked.items() if port}
     if "api" not in ports and environ.get("GREENROOM_PORT", "").isdigit():
         ports["api"] = int(environ["GREENROOM_PORT"])
+
+    async def prepare(settings: Settings, api_key: str) -> None:
+        await prepare_local_account(settings, api_key)
+        if said := await provide_builtins(settings, cache_folder(environ)):
+            announce("avatars", said)
+
     return SystemOptions(
         data_dir=data_dir or Path(environ.get("GREENROOM_DATA_DIR") or Settings().data_dir),
         environ=environ,
-        prepare=prepare_local_account,
+        prepare=prepare,
         announce=announce,
         ports=ports,
         free_ports=free_ports,

@@ -60,10 +60,13 @@ def worker_command(role: str) -> None:
 def migrate_command() -> None:
     """Make or change the database's tables for this version. Safe to repeat.
 
-    With GREENROOM_FIRST_API_KEY it also makes the account `local`, which that key opens.
+    It adds the built-in avatars that were never there before. With GREENROOM_FIRST_API_KEY it also makes the account
+    `local`, which that key opens.
     """
+    from cli.library.builtin import provide_builtins  # noqa: PLC0415
     from cli.local_account import prepare_local_account  # noqa: PLC0415
     from database.migrations import migrate  # noqa: PLC0415
+    from runtime.cache import cache_folder  # noqa: PLC0415
     from runtime.settings import load_settings  # noqa: PLC0415
 
     with explained():
@@ -73,3 +76,5 @@ def migrate_command() -> None:
         if settings.first_api_key:
             asyncio.run(prepare_local_account(settings, settings.first_api_key))
             click.echo("The account `local` is there, and GREENROOM_FIRST_API_KEY opens it.")
+        if said := asyncio.run(provide_builtins(settings, cache_folder(os.environ))):
+            click.echo(said)

@@ -24,6 +24,7 @@ def find_parts(environ: Mapping[str, str], *, tell: Tell) -> list[FoundPart]:
         find_temporal(Path(sys.executable).parent),
         ensure_livekit_server(cache, environ, tell=tell),
         _detector(cache, environ, tell),
+        _builtin_avatars(cache, tell),
     ]
 
 
@@ -47,6 +48,23 @@ def _detector(cache: Path, environ: Mapping[str, str], tell: Tell) -> FoundPart:
         path=path,
         version=f"SCRFD-2.5G {detector_file.SOURCE_SHA256[:HASH_SHOWN]}",
         source="package index" if fetched else "cache",
+    )
+
+
+def _builtin_avatars(cache: Path, tell: Tell) -> FoundPart:
+    """After the detector, which finds their faces."""
+    from cli.library.builtin import NoBuiltinAvatarsError, builtin_folder, make_builtins  # noqa: PLC0415
+    from domain.avatars import PIPELINE  # noqa: PLC0415
+
+    try:
+        made = make_builtins(cache, tell=tell)
+    except (NoBuiltinAvatarsError, OSError) as error:
+        raise MissingPartError(f"The built-in avatars cannot be made: {error}") from error
+    return FoundPart(
+        name="Built-in avatars",
+        path=builtin_folder(cache),
+        version=f"pipeline {PIPELINE}",
+        source="made here" if made else "cache",
     )
 
 
@@ -98,7 +116,10 @@ def find_parts_aloud(environ: Mapping[str, str]) -> list[FoundPart]:
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON instead of a table.")
 @click.option("--quiet", is_flag=True, help="Print nothing where everything is there.")
 def setup_command(*, as_json: bool, quiet: bool) -> None:
-    """Find or fetch the parts that are not Python packages: LiveKit server, Temporal dev server, face detector."""
+    """Find or fetch the parts that are not Python packages: LiveKit server, Temporal dev server, face detector.
+
+    With the detector it makes the portraits of the built-in avatars.
+    """
     parts = find_parts_aloud(os.environ)
     if as_json:
         rows = [{"name": p.name, "version": p.version, "source": p.source, "path": str(p.path)} for p in parts]

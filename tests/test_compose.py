@@ -36,7 +36,7 @@ HOLDERS = {
     "GREENROOM_SEALING_KEYS": {"api", "worker-avatar"},
     "GREENROOM_FIRST_API_KEY": {"migrate"},
     "GREENROOM_DATABASE_URL": {"migrate", "api", "worker-sessions", "worker-avatar"},
-    "GREENROOM_STORAGE_SECRET_KEY": {"api", "worker-sessions", "worker-faces", "worker-avatar"},
+    "GREENROOM_STORAGE_SECRET_KEY": {"migrate", "api", "worker-sessions", "worker-faces", "worker-avatar"},
 }
 """Who is given which secret (decision 0008); nobody else."""
 

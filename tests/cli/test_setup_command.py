@@ -20,13 +20,14 @@ def _setup(*arguments: str, **changed: str) -> "subprocess.CompletedProcess[str]
 
 
 def test_setup_reports_every_part_as_json() -> None:
-    """One line of JSON names the three parts, each with a path that exists."""
+    """One line of JSON names the parts, each with a path that exists."""
     ended = _setup("--json")
     if ended.returncode and os.environ.get("CI") != "true":
         pytest.skip(ended.stderr.strip())
     parts = json.loads(ended.stdout)
-    assert [part["name"] for part in parts] == ["Temporal dev server", "LiveKit server", "Face detector"]
-    assert all(Path(part["path"]).is_file() for part in parts)
+    names = ["Temporal dev server", "LiveKit server", "Face detector", "Built-in avatars"]
+    assert [part["name"] for part in parts] == names
+    assert all(Path(part["path"]).exists() for part in parts)
 
 
 def test_missing_server_is_one_sentence_and_no_traceback(tmp_path: Path) -> None:

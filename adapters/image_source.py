@@ -1,4 +1,4 @@
-"""Fetches pictures by URL for strangers: from public addresses only, each looked up once and pinned. Never tries again."""
+"""Fetches pictures by URL, from public addresses only, each looked up once and pinned. It does not try again."""
 
 import asyncio
 import socket
@@ -35,7 +35,7 @@ class FetchLimits:
 
     seconds: float = 10.0
     """For everything: look-ups, connections, redirects and the body."""
-    bytes: int = MAX_BYTES
+    most_bytes: int = MAX_BYTES
     """Of the body."""
     redirects: int = 3
 
@@ -130,7 +130,7 @@ class PictureSource:
             # It takes 0.2 s to import, and a worker that is sent no URL does without.
             from adapters.pinned_http import PinnedHttp  # noqa: PLC0415
 
-            self._made_http = PinnedHttp(max_bytes=self._limits.bytes, tls=self._tls)
+            self._made_http = PinnedHttp(max_bytes=self._limits.most_bytes, tls=self._tls)
         return self._made_http
 
 

@@ -2,7 +2,7 @@
 
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -110,7 +110,10 @@ class Pinned(AbstractResolver):
         self._addresses = addresses
 
     async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - the interface's
     ) -> list[ResolveResult]:
         """The addresses, whatever is asked."""
         return [
@@ -129,18 +132,17 @@ class Pinned(AbstractResolver):
         """Nothing is open."""
 
 
-class pinned_sockets:  # noqa: N801 - reads as the function that it is
+def pinned_sockets(addresses: Sequence[str]) -> Callable[[AddressInfo], socket.socket]:
     """Makes sockets for these addresses only: the last look before a connection, however it was arrived at."""
+    checked = {ip_address(address) for address in addresses}
 
-    def __init__(self, addresses: Sequence[str]) -> None:
-        self._addresses = {ip_address(address) for address in addresses}
-
-    def __call__(self, info: AddressInfo) -> socket.socket:
-        """A socket for this address; OSError if it was not checked."""
+    def make(info: AddressInfo) -> socket.socket:
         family, kind, protocol, _, target = info
-        if ip_address(str(target[0])) not in self._addresses:
+        if ip_address(str(target[0])) not in checked:
             raise OSError("an address that was not checked")
         return socket.socket(family, kind, protocol)
+
+    return make
 
 
 @contextmanager

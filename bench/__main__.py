@@ -24,9 +24,9 @@ async def measure(groups: tuple[str, ...], rounds: int | None, tell: Callable[[s
     """Every row of the groups."""
     rows: list[Row] = []
     if "faces" in groups:
-        from bench.uploads import measure_pipeline  # noqa: PLC0415 - only who measures it waits for its libraries
+        from bench.faces import measure_faces  # noqa: PLC0415 - only who measures it waits for its libraries
 
-        rows += await measure_pipeline(rounds or ROUNDS["faces"], tell)
+        rows += await measure_faces(rounds or ROUNDS["faces"], tell)
     others = [group for group in GROUPS if group in groups and group != "faces"]
     if not others:
         return rows
@@ -55,7 +55,7 @@ def main(*, groups: tuple[str, ...], rounds: int | None, as_json: bool) -> None:
     """Measure what Greenroom costs, each figure beside its floor in the same run.
 
     Medians and 95th percentiles of all rounds. A floor is the least that the same machine needs for the same thing.
-    The whole run takes about seven minutes on two cores; leave the machine alone meanwhile.
+    The whole run takes about four minutes on two cores; leave the machine alone meanwhile.
     """
     # The SDK's own notes about the bench's viewers would tear the progress line.
     logging.getLogger("livekit").setLevel(logging.CRITICAL)
@@ -70,6 +70,9 @@ def main(*, groups: tuple[str, ...], rounds: int | None, as_json: bool) -> None:
         rows = asyncio.run(measure(groups or GROUPS, rounds, tell))
     if not as_json:
         print_whole(table(rows))
+        for row in rows:
+            if row.note:
+                click.echo(f"{row.name}: {row.note}")
     click.echo(line(rows))
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from bench.floors.processes import child
-from bench.report import Row, row
+from bench.report import Goal, Row, row
 from bench.site import Site, cpu_of, media_cpu, memory_mb
 
 WINDOW_S = 3.0
@@ -38,9 +38,9 @@ async def measure_media(site: Site, rounds: int, tell: Callable[[str], None]) ->
     bare = "bare publisher of the same still"
     loud = f"{bare} and of silence"
     return [
-        row("session_cpu", ours, picture, unit="% of a core", reference_name=bare, ratio_goal=1.15),
-        row("session_cpu_with_sound", ours, both, unit="% of a core", reference_name=loud, ratio_goal=1.15),
-        row("session_memory", seen.memory[0], seen.memory[2], unit="MB", reference_name=loud, value_goal=220),
+        row("session_cpu", ours, picture, unit="% of a core", reference_name=bare, goal=Goal(ratio=1.15)),
+        row("session_cpu_with_sound", ours, both, unit="% of a core", reference_name=loud, goal=Goal(ratio=1.15)),
+        row("session_memory", seen.memory[0], seen.memory[2], unit="MB", reference_name=loud, goal=Goal(value=220)),
     ]
 
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from bench.floors.processes import child
-from bench.report import Row, row
+from bench.report import Goal, Row, row
 from bench.site import Site
 from runtime.system.ports import free_port
 
@@ -39,7 +39,7 @@ async def measure_reads(site: Site, rounds: int, tell: Callable[[str], None]) ->
         ours.close()
         floor.close()
     name = "bare Litestar route, same body"
-    return [row("api_read", values, floors, unit="ms", reference_name=name, ratio_goal=1.5)]
+    return [row("api_read", values, floors, unit="ms", reference_name=name, goal=Goal(ratio=1.5))]
 
 
 def timed(connection: http.client.HTTPConnection, path: str, headers: dict[str, str], body: str) -> float:

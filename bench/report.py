@@ -11,7 +11,7 @@ from rich.table import Table
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One figure. Lower is better; `ratio` is value over reference."""
+    """One figure. Lower is better, unless the goal says otherwise; `ratio` is value over reference."""
 
     name: str
     value: float
@@ -23,8 +23,33 @@ class Row:
     reference_name: str
     ratio: float
     goal: str
-    """What the ratio, or the value, should not exceed, in words."""
+    """What the ratio, or the value, should be, in words."""
     met: bool
+    note: str = ""
+    """What else the rounds told."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Goal:
+    """What a row should be; exactly one is given."""
+
+    ratio: float | None = None
+    """At most."""
+    least_ratio: float | None = None
+    value: float | None = None
+    """At most."""
+
+    def words(self, unit: str) -> str:
+        """As the table has it."""
+        if self.value is not None:
+            return f"{self.value:g} {unit}"
+        return f"ratio {self.ratio:g}" if self.ratio is not None else f"ratio {self.least_ratio:g} or more"
+
+    def is_met(self, value: float, ratio: float) -> bool:
+        """Is it, by a row's value and ratio?"""
+        if self.value is not None:
+            return value <= self.value
+        return ratio <= self.ratio if self.ratio is not None else ratio >= (self.least_ratio or 0)
 
 
 def row(
@@ -34,14 +59,12 @@ def row(
     *,
     unit: str,
     reference_name: str,
-    ratio_goal: float | None = None,
-    value_goal: float | None = None,
+    goal: Goal,
+    note: str = "",
 ) -> Row:
-    """A row of the rounds' values and the floor's; exactly one of the goals is given."""
+    """A row of the rounds' values and the floor's."""
     value, reference = statistics.median(values), statistics.median(floors)
     ratio = value / reference
-    met = ratio <= ratio_goal if ratio_goal is not None else value <= (value_goal or math.inf)
-    goal = f"ratio {ratio_goal:g}" if ratio_goal is not None else f"{value_goal:g} {unit}"
     return Row(
         name=name,
         value=round(value, 3),
@@ -50,8 +73,9 @@ def row(
         reference=round(reference, 3),
         reference_name=reference_name,
         ratio=round(ratio, 3),
-        goal=goal,
-        met=met,
+        goal=goal.words(unit),
+        met=goal.is_met(value, ratio),
+        note=note,
     )
 
 

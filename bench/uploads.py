@@ -1,5 +1,6 @@
-"""Uploading a face: the pipeline's CPU beside the bare detection, the request's time beside the bare workflow."""
+"""Uploading a face: the request's time, less the pipeline's, beside the bare workflow."""
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ from temporalio.client import WorkflowHistory
 from bench.creates import mix_of
 from bench.floors import temporal as floor
 from bench.floors.processes import child
-from bench.report import Row, row
+from bench.report import Goal, Row, row
 from bench.site import Site
 from cli.library.builtin import astronaut
 from contracts.upload_workflow import upload_workflow_id
@@ -19,31 +20,11 @@ from contracts.upload_workflow import upload_workflow_id
 PIPELINE = ("decode_image", "align_face")
 
 
-async def measure_pipeline(rounds: int, tell: Callable[[str], None]) -> list[Row]:
-    """The CPU row, in a process of its own, and where that CPU goes."""
-    values: list[float] = []
-    floors: list[float] = []
-    stages: dict[str, list[float]] = {}
-    async with child("bench.floors.faces", str(astronaut())) as process:
-        for number in range(-2, rounds):
-            tell(f"faces: round {max(number + 1, 0)} of {rounds}")
-            process.tell({})
-            answer = await process.answer()
-            if number < 0:
-                continue
-            values.append(answer["pipeline_ms"])
-            floors.append(answer["detection_ms"])
-            for name, took in answer["stages"].items():
-                stages.setdefault(name, []).append(took)
-    name = "CPU of bare two-pass detection"
-    tell("faces: " + ", ".join(f"{stage} {sorted(took)[len(took) // 2]:.1f} ms" for stage, took in stages.items()))
-    return [row("upload_face", values, floors, unit="ms of CPU", reference_name=name, ratio_goal=2.5)]
-
-
 async def measure_uploads(site: Site, rounds: int, tell: Callable[[str], None]) -> list[Row]:
     """The request's row: what the API, Temporal and the stores add to the pipeline."""
     values: list[float] = []
     floors: list[float] = []
+    # What was sent before is recognised: each round needs bytes of its own, and what follows a picture is not read.
     mix, picture = "", astronaut().read_bytes()
     async with (
         child("bench.floors.temporal", site.running.temporal_address, "workflows"),
@@ -52,7 +33,7 @@ async def measure_uploads(site: Site, rounds: int, tell: Callable[[str], None]) 
         for number in range(-1, rounds):
             tell(f"uploads: round {number + 1} of {rounds}")
             began = time.perf_counter()
-            answer = await site.http.post("/v1/avatars/upload-face", files={"file": picture})
+            answer = await site.http.post("/v1/avatars/upload-face", files={"file": picture + os.urandom(8)})
             took = (time.perf_counter() - began) * 1000
             answer.raise_for_status()
             handle = site.temporal.get_workflow_handle(upload_workflow_id(answer.json()["avatar_id"]))
@@ -66,7 +47,7 @@ async def measure_uploads(site: Site, rounds: int, tell: Callable[[str], None]) 
                 values.append(took - pipeline_ms(history))
                 floors.append(bare)
     name = f"update-with-start, steps {mix}"
-    return [row("upload_api", values, floors, unit="ms", reference_name=name, ratio_goal=1.3)]
+    return [row("upload_api", values, floors, unit="ms", reference_name=name, goal=Goal(ratio=1.3))]
 
 
 def pipeline_ms(history: WorkflowHistory) -> float:

@@ -13,7 +13,7 @@ from temporalio.client import Client, WorkflowHistory
 from bench.creates import mix_of, read_join
 from bench.floors import temporal as floor
 from bench.floors.processes import child
-from bench.report import Row, line, percentile, row, table
+from bench.report import Goal, Row, line, percentile, row, table
 from bench.site import cpu_of
 from bench.uploads import pipeline_ms
 
@@ -22,17 +22,19 @@ HISTORIES = Path(__file__).parent / "replay" / "histories"
 
 def a_row(**changes: float) -> Row:
     """A row whose value is twice its floor."""
-    goals = changes or {"ratio_goal": 1.5}
-    return row("a_thing", [4.0, 2.0, 3.0], [1.5, 1.0, 2.0], unit="ms", reference_name="the least", **goals)
+    goal = Goal(**(changes or {"ratio": 1.5}))
+    return row("a_thing", [4.0, 2.0, 3.0], [1.5, 1.0, 2.0], unit="ms", reference_name="the least", goal=goal)
 
 
 def test_a_row_holds_medians_and_their_ratio() -> None:
     """The goal is held against the ratio, or against the value where that is what counts."""
     made = a_row()
     assert (made.value, made.reference, made.ratio, made.met) == (3.0, 1.5, 2.0, False)
-    assert a_row(ratio_goal=2.0).met
-    assert a_row(value_goal=3.0).met
-    assert not a_row(value_goal=2.9).met
+    assert a_row(ratio=2.0).met
+    assert a_row(value=3.0).met
+    assert not a_row(value=2.9).met
+    assert a_row(least_ratio=2.0).met
+    assert not a_row(least_ratio=2.1).met
 
 
 @pytest.mark.parametrize(("percent", "expected"), [(0, 1.0), (50, 2.5), (95, 3.85), (100, 4.0)])

@@ -1,7 +1,6 @@
 """The same session on PostgreSQL and S3, by nothing but settings; and what an outage of either touches."""
 
 import asyncio
-import base64
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import pytest
 
 from support import pictures
 from support.databases import PostgreSQLMaker
+from support.fresh_pictures import as_avatar
 from support.gate import Gate
 from support.postgresql_server import PostgreSQLServer
 from support.real_system import RealSystem, new_room, running_real_system
@@ -17,7 +17,6 @@ from support.s3_server import BUCKET, S3Server
 from support.steadiness import check_gap, three_tries
 from support.tokens import AVATAR_IDENTITY
 
-PICTURE = base64.b64encode(pictures.astronaut()).decode()
 AWAY_WITHIN_S = 10.0
 END_WITHIN_S = 2.0
 
@@ -52,7 +51,7 @@ async def site(
 async def test_a_session_with_a_picture(site: Site, measured: Callable[[str], None]) -> None:
     """Created with a picture, seen by a viewer, ended over HTTP; its picture comes from the S3 server itself."""
     system = site.system
-    async with system.live(PICTURE) as live:
+    async with system.live(as_avatar(pictures.astronaut())) as live:
         listed = (await system.call("GET", "/v1/avatars")).json()["my_avatars"]
         (avatar,) = (one for one in listed if one["avatar_id"] == live.session["avatar"]["avatar_id"])
         for name in ("image_url", "preview_url"):
@@ -74,7 +73,7 @@ async def test_an_outage_of_s3_touches_no_session(site: Site, measured: Callable
     async with system.live(avatar) as live:
         await gate.shut()
         began = time.monotonic()
-        answer = await system.create(PICTURE, system.room(room=new_room()))
+        answer = await system.create(as_avatar(pictures.astronaut()), system.room(room=new_room()))
         refused_s = time.monotonic() - began
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "TEMPORARILY_UNAVAILABLE")
         assert "Retry-After" in answer.headers

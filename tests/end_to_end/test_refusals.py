@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support import pictures
+from support.fresh_pictures import as_avatar
 from support.livekit_server import free_port
 from support.real_system import SLOTS, Answer, RealSystem, new_room
 
@@ -104,7 +105,7 @@ class Rooms:
     async def dead_port_with_a_picture(self) -> Refusal:
         """The same, for a create that makes its avatar first."""
         url = f"ws://127.0.0.1:{free_port()}"
-        return await self._refusal(url=url, avatar=base64.b64encode(pictures.astronaut()).decode())
+        return await self._refusal(url=url, avatar=as_avatar(pictures.astronaut()))
 
     async def not_livekit(self) -> Refusal:
         """A web server."""

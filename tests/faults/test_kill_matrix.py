@@ -10,8 +10,9 @@ import pytest
 
 from domain.session import EndReason
 from support import pictures
-from support.fault_bench import WITHIN_S, Bench, as_picture, said_by, watch_afresh
+from support.fault_bench import WITHIN_S, Bench, said_by, watch_afresh
 from support.fault_processes import in_a_room, media_processes
+from support.fresh_pictures import as_avatar
 from support.real_system import Live, new_room
 
 Begin = Callable[[str, str], Bench]
@@ -71,7 +72,7 @@ async def the_spare(bench: Bench) -> int:
 async def test_killed_in_mid_create(begin: Begin, part: str) -> None:
     """The client gets its session, or an error and nothing is left; the next create works within 30 s."""
     bench = begin(part, f"mid-create, {MOMENTS[part]}")
-    picture, room = as_picture(pictures.astronaut()), new_room()
+    picture, room = as_avatar(pictures.astronaut()), new_room()
     async with AsyncExitStack() as stack:
         name, base = part, ""
         if part == "api":  # a session whose client never heard of it ends when nobody joins; not after minutes here

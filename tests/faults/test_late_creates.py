@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from support import pictures
-from support.fault_bench import Bench, as_picture, said_by
+from support.fault_bench import Bench, said_by
+from support.fresh_pictures import as_avatar
 from support.real_system import SLOTS, new_room
 
 Begin = Callable[[str, str], Bench]
@@ -71,14 +72,14 @@ async def test_the_deadline_passes_while_a_part_stands_still(begin: Begin, part:
     async with bench.system.second_api(create_with_picture_within_s=str(WITHIN_S)) as base:
         bench.case.fault_now()
         with stopped(bench, part):
-            answer = await bench.create(as_picture(pictures.astronaut()), new_room(), base)
+            answer = await bench.create(as_avatar(pictures.astronaut()), new_room(), base)
             answered_s = bench.case.since_fault()
         assert isinstance(answer, httpx.Response)
         assert answer.status_code == 503, answer.text
         assert answered_s < WITHIN_S + 4
         await bench.system.running.wait_ready(part)
         await nothing_starts(bench)
-        await bench.create_works(as_picture(pictures.astronaut()))
+        await bench.create_works(as_avatar(pictures.astronaut()))
         bench.case.steady(
             f"client: {said_by(answer)} after {answered_s:.1f} s; nothing starts later; next create works"
         )

@@ -9,9 +9,10 @@ import pytest
 from domain.session import EndReason
 from support import pictures
 from support.auditor import Auditor
-from support.fault_bench import WITHIN_S, Bench, Case, as_picture, said_by
+from support.fault_bench import WITHIN_S, Bench, Case, said_by
 from support.fault_processes import media_processes
 from support.fault_supervised import SupervisedSystem
+from support.fresh_pictures import as_avatar
 from support.real_system import Live, RealSystem, new_room, require_real_parts
 
 Record = Callable[[Case], None]
@@ -54,7 +55,7 @@ async def started_again(supervised: SupervisedSystem, case: Case, sessions: list
                 while bench.sessions_open():  # noqa: ASYNC110
                     await asyncio.sleep(0.1)
             ended_s = case.since_fault()
-            await bench.create_works(as_picture(pictures.astronaut()))
+            await bench.create_works(as_avatar(pictures.astronaut()))
             how = f"ended as {', '.join(sorted(reasons))}" if reasons else "nothing left"
             case.steady(f"{case.held}ready again after {ready_s:.1f} s; {how} after {ended_s:.1f} s; next create works")
             await bench.whole()
@@ -69,7 +70,7 @@ async def test_killed_in_mid_create(supervised: SupervisedSystem, record: Record
     async with supervised.reached() as system:
 
         async def create(bench: Bench) -> None:
-            creating = asyncio.create_task(bench.create(as_picture(pictures.astronaut()), new_room()))
+            creating = asyncio.create_task(bench.create(as_avatar(pictures.astronaut()), new_room()))
             await bench.wait_until("aligning", media_processes(system.running.run)[0])
             supervised.kill()
             case.fault_now()
@@ -88,7 +89,7 @@ async def test_killed_with_a_session(supervised: SupervisedSystem, record: Recor
     async with supervised.reached() as system:
 
         async def kill_it(bench: Bench) -> None:
-            async with bench.live(as_picture(pictures.astronaut())) as live:
+            async with bench.live(as_avatar(pictures.astronaut())) as live:
                 found.append(live)
                 asking = asyncio.create_task(bench.ask_for_end(live.session_id)) if ending else None
                 await asyncio.sleep(0.008)

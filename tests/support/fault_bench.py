@@ -1,7 +1,6 @@
 """What every fault test does: a session that is watched, a create at a chosen moment, and a look at what is left."""
 
 import asyncio
-import base64
 import itertools
 import sqlite3
 import time
@@ -228,11 +227,6 @@ def longest_stillness(viewer: RoomViewer) -> float:
             fresh.append(frame.at)
             marker = frame.marker
     return max(b - a for a, b in itertools.pairwise(fresh))
-
-
-def as_picture(data: bytes) -> str:
-    """A picture as the `avatar` of a create."""
-    return base64.b64encode(data).decode()
 
 
 async def watch_afresh(system: RealSystem, room: str, count: int = 25) -> RoomViewer:

@@ -28,6 +28,7 @@ from runtime.system.ports import Ports, free_port
 from runtime.system.running import RunningSystem, running_system
 from runtime.temporal_client import connect
 from support.eventually import staging_cleared
+from support.fresh_pictures import fresh
 from support.livekit_server import LiveKitServer
 from support.processes import left_after
 from support.room_viewer import RoomViewer
@@ -86,8 +87,9 @@ class RealSystem:
         return await self.http.request(method, f"{base or self.running.api_url}{path}", headers=headers, **how)
 
     async def upload(self, picture: bytes, **how: str) -> Answer:
-        """A new avatar made of a picture."""
-        answer = await self.call("POST", "/v1/avatars/upload-face", files={"file": ("face.png", picture)}, **how)
+        """A new avatar made of a picture, whatever was sent before."""
+        file = ("face.png", fresh(picture))
+        answer = await self.call("POST", "/v1/avatars/upload-face", files={"file": file}, **how)
         assert answer.status_code == 201, answer.text
         return dict(answer.json())
 

@@ -131,7 +131,7 @@ def list_command(*, account: str | None, as_json: bool, data_dir: Path | None) -
     from cli.console import print_whole  # noqa: PLC0415
 
     table = Table(title=f"Avatars: {len(found)}", title_justify="left")
-    for heading in ("avatar", "whose", "source", "portraits", "since"):
+    for heading in ("avatar", "whose", "primary", "portraits", "since"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "avatar")
     for one in found:
         shapes = ", ".join(profile for profile in one.portraits if ":" in profile)

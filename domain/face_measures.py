@@ -37,9 +37,11 @@ class CropMeasures:
     """What the pixels of the levelled face crop say."""
 
     flat: float
-    """Share of pixels with a gradient of at most 1 of 255."""
+    """Share of the face's pixels without any gradient; black and white ones do not count."""
+    lines: float
+    """Share of the face's pixels with a gradient above 60 of 255 and flat ones beside it."""
     strong: float
-    """Share of pixels with a gradient above 60 of 255."""
+    """Share of the face's pixels with a gradient above 60 of 255."""
     blur: float
     """Re-blur ratio of Crete: 0 sharp, 1 blurred."""
 
@@ -89,6 +91,7 @@ class FaceMeasures:
     margin: float
     """Face units."""
     flat: float
+    lines: float
     strong: float
 
 
@@ -149,5 +152,6 @@ def measure(seen: FaceObservation) -> FaceMeasures:
         inside=inside_width * inside_height / (face.area + TINY),
         margin=to_border / (unit + TINY),
         flat=seen.crop.flat,
+        lines=seen.crop.lines,
         strong=seen.crop.strong,
     )

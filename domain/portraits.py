@@ -19,7 +19,7 @@ BOXES_TOLD = 8
 
 @dataclass(frozen=True, kw_only=True)
 class FaceThresholds:
-    """Every limit of the verdict. They were tuned on some 70 pictures: a start, kept in one place."""
+    """Every limit of the verdict. They were tuned on few pictures (docs/faces.md): a start, kept in one place."""
 
     score: float = 0.50
     """A face counts from this detector score."""
@@ -41,15 +41,17 @@ class FaceThresholds:
     """Least distance of the eyes over the distance from eyes to mouth: a face in profile has its eyes together."""
     roll: float = 35.0
     """Degrees."""
-    pitch_low: float = 0.32
+    pitch_low: float = 0.26
     """The nose's place between eyes (0) and mouth (1), looking up ..."""
-    pitch_high: float = 0.82
+    pitch_high: float = 0.92
     """... and looking down."""
-    flat: float = 0.55
-    """Largest share of pixels without any gradient: flat colour, as cartoons have it."""
-    strong: float = 0.09
-    """Largest share of pixels with a hard edge: line art."""
-    blur: float = 0.66
+    flat: float = 0.52
+    """Largest share of the face without any gradient: flat colour, as cartoons have it."""
+    lines: float = 0.06
+    """Largest share of the face that is a hard edge beside something flat: line art."""
+    strong: float = 0.45
+    """Largest share of the face that is a hard edge: dots of black and white, as newspapers print them."""
+    blur: float = 0.70
     """Largest re-blur ratio."""
 
 
@@ -133,6 +135,7 @@ def find_faults(seen: FaceObservation, m: FaceMeasures, t: FaceThresholds) -> It
         (m.pitch < t.pitch_low, FailureCode.EXTREME_POSE, "pitch_low", m.pitch, t.pitch_low),
         (m.pitch > t.pitch_high, FailureCode.EXTREME_POSE, "pitch_high", m.pitch, t.pitch_high),
         (m.flat > t.flat, FailureCode.ILLUSTRATION, "flat", m.flat, t.flat),
+        (m.lines > t.lines, FailureCode.ILLUSTRATION, "lines", m.lines, t.lines),
         (m.strong > t.strong, FailureCode.ILLUSTRATION, "strong", m.strong, t.strong),
         (m.blur > t.blur, FailureCode.TOO_BLURRY, "blur", m.blur, t.blur),
     )

@@ -26,7 +26,7 @@ SOUND = FaceObservation(
     scale=1.0,
     faces=(face(400, 300, 200, 280),),
     keypoints=FRONTAL,
-    crop=CropMeasures(flat=0.1, strong=0.01, blur=0.4),
+    crop=CropMeasures(flat=0.1, lines=0.01, strong=0.01, blur=0.4),
 )
 
 
@@ -69,11 +69,12 @@ BROKEN = [
     ("yaw", FailureCode.EXTREME_POSE, {"keypoints": with_nose(464, 460)}),
     ("eyes_to_axis", FailureCode.EXTREME_POSE, {"keypoints": ((470, 400), (531, 400), (500, 460), *FRONTAL[3:])}),
     ("roll", FailureCode.EXTREME_POSE, {"keypoints": ((459, 371), (541, 429), (465, 452), (414, 462), (480, 508))}),
-    ("pitch_low", FailureCode.EXTREME_POSE, {"keypoints": with_nose(500, 431)}),
-    ("pitch_high", FailureCode.EXTREME_POSE, {"keypoints": with_nose(500, 483)}),
-    ("flat", FailureCode.ILLUSTRATION, {"crop": CropMeasures(flat=0.56, strong=0.01, blur=0.4)}),
-    ("strong", FailureCode.ILLUSTRATION, {"crop": CropMeasures(flat=0.1, strong=0.10, blur=0.4)}),
-    ("blur", FailureCode.TOO_BLURRY, {"crop": CropMeasures(flat=0.1, strong=0.01, blur=0.67)}),
+    ("pitch_low", FailureCode.EXTREME_POSE, {"keypoints": with_nose(500, 425)}),
+    ("pitch_high", FailureCode.EXTREME_POSE, {"keypoints": with_nose(500, 493)}),
+    ("flat", FailureCode.ILLUSTRATION, {"crop": CropMeasures(flat=0.53, lines=0.01, strong=0.01, blur=0.4)}),
+    ("lines", FailureCode.ILLUSTRATION, {"crop": CropMeasures(flat=0.1, lines=0.07, strong=0.1, blur=0.4)}),
+    ("strong", FailureCode.ILLUSTRATION, {"crop": CropMeasures(flat=0.1, lines=0.01, strong=0.46, blur=0.4)}),
+    ("blur", FailureCode.TOO_BLURRY, {"crop": CropMeasures(flat=0.1, lines=0.01, strong=0.01, blur=0.71)}),
 ]
 
 
@@ -96,9 +97,9 @@ NEARLY_BROKEN = [
     {"faces": (face(-15, 300, 200, 280),)},
     {"keypoints": moved(FRONTAL, -415, 0)},
     {"keypoints": with_nose(534, 460)},
-    {"keypoints": with_nose(500, 433)},
-    {"keypoints": with_nose(500, 481)},
-    {"crop": CropMeasures(flat=0.54, strong=0.08, blur=0.65)},
+    {"keypoints": with_nose(500, 427)},
+    {"keypoints": with_nose(500, 491)},
+    {"crop": CropMeasures(flat=0.51, lines=0.05, strong=0.44, blur=0.69)},
 ]
 
 
@@ -114,9 +115,9 @@ def test_the_gravest_fault_is_the_one_that_is_told() -> None:
         {"faces": (face(-150, 300, 90, 99), face(700, 300, 80, 99))},
         {"scale": 3.0, "faces": (face(-150, 300, 90, 99),)},
         {"scale": 1.0, "faces": (face(-150, 300, 200, 280),), "keypoints": with_nose(580, 460)},
-        {"faces": SOUND.faces, "crop": CropMeasures(flat=0.9, strong=0.01, blur=0.9)},
+        {"faces": SOUND.faces, "crop": CropMeasures(flat=0.9, lines=0.01, strong=0.01, blur=0.9)},
         {"keypoints": FRONTAL},
-        {"crop": CropMeasures(flat=0.1, strong=0.01, blur=0.9)},
+        {"crop": CropMeasures(flat=0.1, lines=0.01, strong=0.01, blur=0.9)},
     ]
     seen, codes = SOUND, []
     for change in faults:
@@ -134,7 +135,7 @@ def test_the_gravest_fault_is_the_one_that_is_told() -> None:
 
 def test_sizes_are_counted_in_pixels_of_the_original() -> None:
     """A picture that was shrunk for us is judged, and its boxes are told, at its original size."""
-    shrunk = replace(SOUND, scale=0.5, crop=CropMeasures(flat=0.1, strong=0.01, blur=0.9))
+    shrunk = replace(SOUND, scale=0.5, crop=CropMeasures(flat=0.1, lines=0.01, strong=0.01, blur=0.9))
     details = refusal(shrunk).details
     assert details is not None
     assert (details["unit"], details["boxes"]) == (200.0, [[800, 600, 1200, 1160]])

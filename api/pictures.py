@@ -104,5 +104,5 @@ async def discarded_if_unavailable(store: ObjectStore, picture: NewPicture | Non
 
 def _too_large() -> Refused:
     return Refused(
-        FailureCode.IMAGE_TOO_LARGE, "the picture is larger than 10 MB", details={"max_bytes": MAX_IMAGE_BYTES}
+        FailureCode.IMAGE_TOO_LARGE, "the picture is larger than 10 MB", details={"limit": MAX_IMAGE_BYTES}
     )

@@ -80,7 +80,7 @@ def test_ten_megabytes_are_taken_and_one_byte_more_is_not() -> None:
     with pytest.raises(Refused) as caught:
         decode_base64(base64.b64encode(most + b"x").decode())
     assert caught.value.code == FailureCode.IMAGE_TOO_LARGE
-    assert caught.value.details == {"max_bytes": MAX_IMAGE_BYTES}
+    assert caught.value.details == {"limit": MAX_IMAGE_BYTES}
 
 
 def test_a_text_that_is_too_long_is_never_decoded() -> None:

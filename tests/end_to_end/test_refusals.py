@@ -22,23 +22,26 @@ PICTURES: dict[str, tuple[Callable[[], bytes], str, set[str]]] = {
     "a damaged file": (lambda: pictures.astronaut()[:90_000], "IMAGE_DAMAGED", set()),
     "no face": (pictures.no_face, "NO_FACE", set()),
     "several faces": (pictures.six_faces, "SEVERAL_FACES", {"faces"}),
-    "a byte too many": (lambda: bytes(MOST_BYTES + 1), "IMAGE_TOO_LARGE", {"max_bytes"}),
+    "a byte too many": (lambda: bytes(MOST_BYTES + 1), "IMAGE_TOO_LARGE", {"limit"}),
 }
 
 
-@pytest.mark.parametrize("how", ["upload", "create"])
+@pytest.mark.parametrize("how", ["upload", "create", "create by address"])
 @pytest.mark.parametrize("kind", PICTURES)
 async def test_a_picture_is_refused_without_a_trace(real_system: RealSystem, kind: str, how: str) -> None:
-    """An upload and a create refuse a picture with the same code, with what was measured and what helps."""
+    """An upload, a create and an address are refused with the same code, with what was measured and what helps."""
     make, code, told = PICTURES[kind]
     picture = make()
     await real_system.wait_released()
     before = await real_system.traces()
     if how == "upload":
         answer = await real_system.call("POST", "/v1/avatars/upload-face", files={"file": ("x.png", picture)})
-    else:
+    elif how == "create":
         room = real_system.room(room=new_room())
         answer = await real_system.create(base64.b64encode(picture).decode(), room)
+    else:
+        async with real_system.picture_at(picture) as url:
+            answer = await real_system.create(url, real_system.room(room=new_room()))
     assert answer.status_code == 400
     body = answer.json()
     assert body["success"] is False

@@ -14,7 +14,7 @@ S3_LIBRARIES = ("aiohttp",)
 UNWANTED = {
     "api": (*PICTURE_LIBRARIES, *MEDIA_LIBRARIES, *S3_LIBRARIES),
     "sessions": (*PICTURE_LIBRARIES, *MEDIA_LIBRARIES, *S3_LIBRARIES),
-    "faces": (*MEDIA_LIBRARIES, *S3_LIBRARIES),
+    "faces": MEDIA_LIBRARIES,  # it fetches pictures with what others need for S3 alone
     "avatar": (*PICTURE_LIBRARIES, *MEDIA_LIBRARIES, *S3_LIBRARIES),
 }
 

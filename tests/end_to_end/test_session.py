@@ -1,5 +1,6 @@
 """One whole session on the real system, as its customer and a viewer see it."""
 
+import base64
 import io
 import time
 from collections.abc import Callable, Mapping
@@ -13,6 +14,7 @@ from PIL import Image
 from adapters.object_store import ObjectStore
 from database.avatars import Avatars
 from support import pictures
+from support.fresh_pictures import fresh
 from support.portrait_pictures import SAME_WITHIN, picture_distance
 from support.real_system import Answer, RealSystem
 from support.steadiness import check_gap, three_tries
@@ -52,7 +54,7 @@ async def test_the_addresses_of_an_upload_are_pictures(real_system: RealSystem, 
         with Image.open(io.BytesIO(answer.content)) as image:
             assert image.format == "JPEG"
             sizes[name] = image.size
-    assert sizes == {"image_url": SIZES[PRIMARY], "preview_url": (500, 500)}
+    assert sizes == {"image_url": (1200, 1200), "preview_url": (500, 500)}
     listed = (await real_system.call("GET", "/v1/avatars")).json()["my_avatars"]
     assert avatar["avatar_id"] in [one["avatar_id"] for one in listed]
 
@@ -77,7 +79,7 @@ async def test_a_viewer_sees_the_aligned_portrait(
     expected = await portrait(real_system, avatar_id, ratio)
     if ratio == PRIMARY:
         linked = await real_system.http.get(uploads["astronaut"]["image_url"])
-        assert np.array_equal(pictures.pixels(linked.content), expected)
+        assert picture_distance(pictures.pixels(linked.content), expected) < SAME_WITHIN / 10
     distance = picture_distance(seen, expected)
     others = {name: await portrait(real_system, uploads[name]["avatar_id"], ratio) for name in ("newton", "gauss")}
     others |= {"mirrored": expected[:, ::-1], "swapped channels": expected[:, :, ::-1]}
@@ -118,3 +120,32 @@ async def test_a_session_from_create_to_end(
     assert again == ended
     assert await real_system.get(live.session_id) == ended
     assert live.viewer.states[-1] == {"state": "disconnected", "reason": "session_ended"}
+
+
+async def test_a_picture_behind_an_address_is_shown_and_known_again(
+    real_system: RealSystem, measured: Callable[[str], None]
+) -> None:
+    """A session by address shows the picture; the next one with it, however it is sent, shows the same avatar."""
+    picture = fresh(pictures.astronaut())
+    async with real_system.picture_at(picture) as url:
+        async with real_system.live(url) as live:
+            measured(f"create {live.create_s:.2f} s")
+            avatar_id = live.session["avatar"]["avatar_id"]
+        async with real_system.live(url) as again:
+            measured(f"known again {again.create_s:.2f} s")
+    assert again.session["avatar"]["avatar_id"] == avatar_id
+    async with real_system.live(base64.b64encode(picture).decode()) as sent:
+        assert sent.session["avatar"]["avatar_id"] == avatar_id
+    known = await real_system.call("POST", "/v1/avatars/upload-face", files={"file": ("face.png", picture)})
+    assert (known.status_code, known.json()["avatar_id"]) == (201, avatar_id)
+
+
+async def test_a_dry_run_says_what_was_measured(real_system: RealSystem) -> None:
+    """As `greenroom faces check` does, and without a trace."""
+    before = await real_system.traces()
+    files = {"file": ("face.png", fresh(pictures.astronaut())), "dry_run": (None, "true")}
+    answer = await real_system.call("POST", "/v1/avatars/upload-face", files=files)
+    assert (answer.status_code, answer.json()["verdict"]) == (200, "OK")
+    details = answer.json()["details"]
+    assert details["faces"] == len(details["boxes"]) == 1
+    assert await real_system.traces() == before

@@ -1,5 +1,6 @@
 """The whole system as it ships, for end-to-end tests: real parts, free ports, its own folder; nothing stands in."""
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -73,6 +74,8 @@ class RealSystem:
     """The system's own server; not to be started or killed through this."""
     said: list[tuple[str, str]]
     """What the supervisor announced."""
+    picture_port: int
+    """The port of this machine that pictures may be fetched from."""
     secrets: dict[str, str] = field(default_factory=dict)
     """Every token that was sent to or came from the API, by what it is."""
 
@@ -141,6 +144,24 @@ class RealSystem:
             finally:
                 await self.end(session["session_id"])
                 await self.wait_released()
+
+    @asynccontextmanager
+    async def picture_at(self, picture: bytes) -> AsyncIterator[str]:
+        """The address of a picture on the web, with a key in it that is a secret."""
+        key = uuid4().hex
+        self.secrets[f"key of picture {len(self.secrets)}"] = key
+
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            asked = await reader.readuntil(b"\r\n\r\n")
+            known = asked.startswith(f"GET /face.png?key={key} ".encode())
+            status = "200 OK" if known else "404 Not Found"
+            body = picture if known else b""
+            writer.write(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", self.picture_port):
+            yield f"http://127.0.0.1:{self.picture_port}/face.png?key={key}"
 
     async def capacity(self) -> tuple[int, int]:
         """Free slots and all slots."""
@@ -215,7 +236,9 @@ async def running_real_system(folder: Path, **settings: str) -> AsyncIterator[Re
     """A system on this machine, with some settings of its own; it leaves no process behind."""
     require_real_parts(os.environ)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GREENROOM_")}
-    settings = {"frame_marker": "1", "avatar_slots": str(SLOTS), **settings}
+    picture_port = free_port(set())
+    usual = {"frame_marker": "1", "avatar_slots": str(SLOTS), "picture_hosts": f"127.0.0.1:{picture_port}"}
+    settings = {**usual, **settings}
     environ |= {f"GREENROOM_{name.upper()}": value for name, value in settings.items()}
     said: list[tuple[str, str]] = []
     options = system_options(environ, data_dir=folder, free_ports=True, asked={})
@@ -232,6 +255,7 @@ async def running_real_system(folder: Path, **settings: str) -> AsyncIterator[Re
             temporal=await connect(where),
             livekit=_livekit_of(running),
             said=said,
+            picture_port=picture_port,
         )
     assert left_after(running.run, 1) == []
 

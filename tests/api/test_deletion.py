@@ -1,5 +1,6 @@
 """Deletions survive crashes and trouble with the store: the sweeper finishes them, and touches nothing else."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -73,6 +74,41 @@ async def test_what_a_crash_left_is_swept_and_nothing_else(database: Database, t
         await store.get(key)
     assert await store.get(other) == b"picture"
     assert len(await database.rows(select(avatars))) == 1
+
+
+class BusyStore(ObjectStore):
+    """A store at whose first deletion something else happens in the database."""
+
+    def __init__(self, folder: Path, happening: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(f"file://{folder}")
+        self.happening: Callable[[], Awaitable[None]] | None = happening
+
+    async def delete_below(self, prefix: str) -> None:
+        """Let it happen, once."""
+        happening, self.happening = self.happening, None
+        if happening:
+            await happening()
+        await super().delete_below(prefix)
+
+
+async def test_an_id_that_was_given_again_meanwhile_keeps_its_new_pictures(database: Database, tmp_path: Path) -> None:
+    """A sweep asks again before it deletes: what it found when it began may be an avatar again."""
+
+    async def give_again() -> None:
+        await database.avatars.give_up(second)
+        await database.avatar(avatar_id=second)
+
+    store = BusyStore(tmp_path / "objects", give_again)
+    (first, gone), (second, kept) = [await stored(database, store, await database.account()) for _ in range(2)]
+    for avatar_id, age in ((first, 2), (second, 1)):
+        await database.avatars.mark_deleted(avatar_id)
+        one = update(avatars).where(avatars.c.avatar_id == avatar_id)
+        await database.run(one.values(deleted_at=from_now(-age)))
+    await sweep_deleted(database.avatars, store)
+    assert await store.get(kept) == b"picture"
+    assert await database.avatars.get(second) is not None
+    with pytest.raises(ObjectMissing):
+        await store.get(gone)
 
 
 def test_the_mark_outlives_the_longest_upload() -> None:

@@ -151,7 +151,9 @@ def refusing(url: PictureUrl) -> Iterator[None]:
     try:
         yield
     except (ClientSSLError, ClientConnectorSSLError):
-        raise unusable(url, "certificate", "The picture's host has no valid certificate") from None
+        raise unusable(
+            url, "certificate", "No safe connection to the picture's host: its certificate is not valid"
+        ) from None
     except ClientResponseError:
         raise unusable(url, "protocol", "The picture's host does not answer in HTTP") from None
     except (ClientError, OSError):

@@ -31,6 +31,7 @@ LIBRARIES: dict[str, set[str]] = {
         "onnx",
         "onnxruntime",
         "s3fs",
+        "yarl",
     },
     "presence": {"PIL", "livekit", "msgspec", "numpy"},
     "database": {"aiosqlite", "alembic", "sqlalchemy"},

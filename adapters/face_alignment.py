@@ -12,6 +12,7 @@ from adapters.face_detection import FaceDetector, to_keypoints
 from adapters.face_framing import overhang, search_cut
 from adapters.face_measuring import measure_crop
 from adapters.image_pixels import Affine, Rgb, encode_jpeg, map_points, warp
+from adapters.photo_classifier import PhotoClassifier
 from domain.avatars import IMAGE, PREVIEW, AspectRatio, orientation_of
 from domain.face_measures import FaceMeasures, FaceObservation, Keypoints
 from domain.portraits import (
@@ -85,9 +86,16 @@ class MadePortraits:
 class PortraitMaker:
     """The face pipeline on decoded pictures. Stateless but for the loaded detector; may be called from many threads."""
 
-    def __init__(self, detector: FaceDetector, thresholds: FaceThresholds | None = None) -> None:
+    def __init__(
+        self,
+        detector: FaceDetector,
+        thresholds: FaceThresholds | None = None,
+        classifier: PhotoClassifier | None = None,
+    ) -> None:
         self._detector = detector
-        self._thresholds = thresholds or FaceThresholds()
+        self._classifier = classifier
+        self.thresholds = thresholds or FaceThresholds()
+        """The limits of the verdict."""
 
     def make(self, rgb: Rgb, source_scale: float = 1.0, *, wanted: Collection[str] = ()) -> MadePortraits:
         """The primary portrait, the preview and what else is wanted, of the one usable face in a picture.
@@ -98,7 +106,7 @@ class PortraitMaker:
         """
         began = time.perf_counter()
         seen = self.observe(rgb, source_scale)
-        measures = judge(seen, self._thresholds)
+        measures = judge(seen, self.thresholds)
         found = time.perf_counter()
         primary = orientation_of(rgb.shape[1], rgb.shape[0])
         pictures = align_with_image(rgb, seen.keypoints, primary, {primary, PREVIEW, *wanted})
@@ -115,7 +123,7 @@ class PortraitMaker:
     def observe(self, rgb: Rgb, source_scale: float = 1.0) -> FaceObservation:
         """What is seen of the biggest face; NO_FACE if nothing counts as one."""
         found = self._detector.detect(rgb)
-        faces = faces_that_count([detection.face for detection in found], self._thresholds)
+        faces = faces_that_count([detection.face for detection in found], self.thresholds)
         first_points = next(detection.keypoints for detection in found if detection.face is faces[0])
         keypoints = self._detector.refine(rgb, first_points)
         return FaceObservation(
@@ -124,7 +132,7 @@ class PortraitMaker:
             scale=source_scale,
             faces=faces,
             keypoints=keypoints,
-            crop=measure_crop(rgb, keypoints),
+            crop=measure_crop(rgb, keypoints, self._classifier),
         )
 
 

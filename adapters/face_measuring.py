@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.image_pixels import Rgb, similarity, warp
+from adapters.photo_classifier import PhotoClassifier
 from domain.face_measures import CropMeasures, Keypoints, face_unit, middle, roll_of
 
 SIDE, UNIT, EYE_LINE = 256, 72, 0.42
@@ -35,12 +36,18 @@ NEAR = np.ones((5, 5), np.uint8)
 """How far from a flat pixel a hard edge still is a drawn line."""
 
 
-def measure_crop(rgb: Rgb, keypoints: Keypoints) -> CropMeasures:
-    """Sharpness and flatness of a face, at the same size and level for every picture."""
-    crop = cv2.cvtColor(level_crop(rgb, keypoints), cv2.COLOR_RGB2GRAY)
-    flat, lines, strong = measure_gradients(crop[FACE_WINDOW])
-    blur = measure_blur(crop[BLUR_WINDOW].astype(np.float32))
-    return CropMeasures(flat=flat, lines=lines, strong=strong, blur=blur)
+def measure_crop(rgb: Rgb, keypoints: Keypoints, classifier: PhotoClassifier | None = None) -> CropMeasures:
+    """Sharpness and flatness of a face, at the same size and level for every picture; the classifier's word besides."""
+    crop = level_crop(rgb, keypoints)
+    grey = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
+    flat, lines, strong = measure_gradients(grey[FACE_WINDOW])
+    return CropMeasures(
+        flat=flat,
+        lines=lines,
+        strong=strong,
+        blur=measure_blur(grey[BLUR_WINDOW].astype(np.float32)),
+        drawing=classifier.drawing(crop) if classifier else 0.0,
+    )
 
 
 def level_crop(rgb: Rgb, keypoints: Keypoints) -> Rgb:

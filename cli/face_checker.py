@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.face_alignment import PortraitMaker
-from adapters.face_detection import FaceDetector
 from adapters.image_decoding import ImageDecoder
 from adapters.image_pixels import load_rgb
 from adapters.image_reading import MAX_BYTES, DecodedImage
 from cli.face_pictures import PictureSaver
 from domain.failures import SUGGESTIONS, FailureCode, Refused
-from domain.portraits import FaceThresholds, judge, tell_measures
+from domain.portraits import judge, tell_measures
 
 OK = "OK"
 
@@ -48,12 +47,11 @@ class Checked:
 
 @dataclass(frozen=True, kw_only=True)
 class FaceChecker:
-    """The decoder, the detector and the limits that pictures are checked with."""
+    """The decoder and the face pipeline that pictures are checked with."""
 
-    detector: FaceDetector
+    maker: PortraitMaker
     decoder: ImageDecoder
     saver: PictureSaver
-    thresholds: FaceThresholds = field(default_factory=FaceThresholds)
 
     async def check(self, path: Path) -> Checked | str:
         """The verdict of one file, its pictures saved; a sentence if it cannot be read or decoded for now."""
@@ -72,8 +70,8 @@ class FaceChecker:
         scale = max(rgb.shape[:2]) / max(decoded.source_width, decoded.source_height)
         seen = None
         try:
-            seen = PortraitMaker(self.detector, self.thresholds).observe(rgb, scale)
-            measures = judge(seen, self.thresholds)
+            seen = self.maker.observe(rgb, scale)
+            measures = judge(seen, self.maker.thresholds)
         except Refused as refused:
             checked = refusal(path, refused)
         else:

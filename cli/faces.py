@@ -52,8 +52,9 @@ def check_command(
 ) -> None:
     """Say of each PICTURE whether it can become an avatar, and if not, why not and what helps.
 
-    A PICTURE is a file, or a folder: then every jpg, jpeg, png, gif and webp below it is looked at. Detector and
-    device are those of GREENROOM_FACE_MODEL and GREENROOM_FACE_DEVICE. No other part of Greenroom needs to run.
+    A PICTURE is a file, or a folder: then every jpg, jpeg, png, gif and webp below it is looked at. Detector, device,
+    limits and classifier are those of GREENROOM_FACE_MODEL, _FACE_DEVICE, _FACE_THRESHOLDS and _PHOTO_CLASSIFIER.
+    No other part of Greenroom needs to run.
 
     The exit code is 0 if every picture was accepted, 1 if one was refused, and 2 if one could not be looked at.
     """
@@ -98,13 +99,13 @@ async def check_all(
     from cli.face_pictures import PictureSaver  # noqa: PLC0415
     from cli.processes import explained  # noqa: PLC0415
     from runtime.settings import load_settings  # noqa: PLC0415
-    from worker.face_detector import open_detector  # noqa: PLC0415
+    from worker.face_detector import open_portrait_maker  # noqa: PLC0415
 
     saver = PictureSaver(paths, aligned_to=aligned_to, marked_to=marked_to)
     with explained():
-        detector = open_detector(load_settings(os.environ), os.environ)
+        maker = open_portrait_maker(load_settings(os.environ), os.environ)
     decoder = ImageDecoder()
-    checker = FaceChecker(detector=detector, decoder=decoder, saver=saver)
+    checker = FaceChecker(maker=maker, decoder=decoder, saver=saver)
     outcomes: list[Checked | None] = []
     try:
         async with aclosing(in_order(checker, paths)) as stream:

@@ -44,6 +44,8 @@ class CropMeasures:
     """Share of the face's pixels with a gradient above 60 of 255."""
     blur: float
     """Re-blur ratio of Crete: 0 sharp, 1 blurred."""
+    drawing: float = 0.0
+    """What the operator's own classifier says: the probability that this is a drawing; 0 where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,7 @@ class FaceMeasures:
     flat: float
     lines: float
     strong: float
+    drawing: float
 
 
 def middle(a: Point, b: Point) -> Point:
@@ -154,4 +157,5 @@ def measure(seen: FaceObservation) -> FaceMeasures:
         flat=seen.crop.flat,
         lines=seen.crop.lines,
         strong=seen.crop.strong,
+        drawing=seen.crop.drawing,
     )

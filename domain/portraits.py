@@ -1,7 +1,8 @@
 """When is a face usable, and how is it framed: thresholds, verdict, formats. Refuses by code, never by taste."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from domain.avatars import PREVIEW, AspectRatio
 from domain.face_measures import FaceMeasures, FaceObservation, FoundFace, measure
@@ -51,8 +52,39 @@ class FaceThresholds:
     """Largest share of the face that is a hard edge beside something flat: line art."""
     strong: float = 0.45
     """Largest share of the face that is a hard edge: dots of black and white, as newspapers print them."""
+    drawing: float = 0.50
+    """Largest probability of a drawing, by the operator's own classifier; without one nothing is above it."""
     blur: float = 0.70
     """Largest re-blur ratio."""
+
+
+def thresholds_from(text: str) -> FaceThresholds:
+    """The limits with some of them set: `name=number,...`, or nothing for the built-in ones.
+
+    Raises ValueError, with a sentence that never quotes a number, where a name is unknown or stands twice, or what it
+    is set to is no number from 0 on.
+    """
+    known = {limit.name for limit in fields(FaceThresholds)}
+    chosen: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        name, _, number = (side.strip() for side in part.partition("="))
+        if name not in known:
+            raise ValueError(f"there is no such limit; there are {', '.join(sorted(known))}")
+        if name in chosen:
+            raise ValueError(f"the limit {name} is set twice")
+        chosen[name] = number_from(number, name)
+    return FaceThresholds(**chosen)
+
+
+def number_from(text: str, name: str) -> float:
+    """A finite number from 0 on."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= 0):
+        raise ValueError(f"the limit {name} is set to something that is no number from 0 on")
+    return number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +169,7 @@ def find_faults(seen: FaceObservation, m: FaceMeasures, t: FaceThresholds) -> It
         (m.flat > t.flat, FailureCode.ILLUSTRATION, "flat", m.flat, t.flat),
         (m.lines > t.lines, FailureCode.ILLUSTRATION, "lines", m.lines, t.lines),
         (m.strong > t.strong, FailureCode.ILLUSTRATION, "strong", m.strong, t.strong),
+        (m.drawing > t.drawing, FailureCode.ILLUSTRATION, "drawing", m.drawing, t.drawing),
         (m.blur > t.blur, FailureCode.TOO_BLURRY, "blur", m.blur, t.blur),
     )
     for broken, code, failed, measured, limit in rules:

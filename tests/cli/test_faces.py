@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from adapters.face_detection import FaceDetector
+from adapters.face_alignment import PortraitMaker
 from adapters.image_decoding import ImageDecoder
 from cli.face_checker import FaceChecker
 from cli.face_pictures import PictureSaver
@@ -148,14 +148,14 @@ def test_a_file_that_cannot_be_read_has_no_verdict(ran: Run) -> None:
     assert [json.loads(line)["verdict"] for line in result.stdout.splitlines()] == ["OK"]
 
 
-async def test_a_decoder_that_fails_is_no_verdict(face_detector: FaceDetector, tmp_path: Path) -> None:
+async def test_a_decoder_that_fails_is_no_verdict(portrait_maker: PortraitMaker, tmp_path: Path) -> None:
     """What is wrong with this machine is not blamed on the picture."""
     picture = tmp_path / "a.png"
     picture.write_bytes(astronaut())
     decoder = ImageDecoder()
     await decoder.aclose()
     saver = PictureSaver([picture], aligned_to=None, marked_to=None)
-    said = await FaceChecker(detector=face_detector, decoder=decoder, saver=saver).check(picture)
+    said = await FaceChecker(maker=portrait_maker, decoder=decoder, saver=saver).check(picture)
     assert said == f"{picture}: The picture decoder is closed"
 
 

@@ -7,7 +7,7 @@ import pytest
 from domain.avatars import PREVIEW, AspectRatio
 from domain.face_measures import CropMeasures, FaceObservation, FoundFace, Keypoints, estimate_pose, face_unit
 from domain.failures import FailureCode, Refused
-from domain.portraits import FRAMINGS, FaceThresholds, faces_that_count, judge
+from domain.portraits import FRAMINGS, FaceThresholds, faces_that_count, judge, thresholds_from
 
 LIMITS = FaceThresholds()
 
@@ -74,6 +74,11 @@ BROKEN = [
     ("flat", FailureCode.ILLUSTRATION, {"crop": CropMeasures(flat=0.53, lines=0.01, strong=0.01, blur=0.4)}),
     ("lines", FailureCode.ILLUSTRATION, {"crop": CropMeasures(flat=0.1, lines=0.07, strong=0.1, blur=0.4)}),
     ("strong", FailureCode.ILLUSTRATION, {"crop": CropMeasures(flat=0.1, lines=0.01, strong=0.46, blur=0.4)}),
+    (
+        "drawing",
+        FailureCode.ILLUSTRATION,
+        {"crop": CropMeasures(flat=0.1, lines=0.01, strong=0.01, blur=0.4, drawing=0.51)},
+    ),
     ("blur", FailureCode.TOO_BLURRY, {"crop": CropMeasures(flat=0.1, lines=0.01, strong=0.01, blur=0.71)}),
 ]
 
@@ -183,3 +188,26 @@ def test_every_profile_has_a_framing_of_its_own_ratio() -> None:
         across, down = (int(part) for part in ratio.split(":"))
         assert FRAMINGS[ratio].width * down == FRAMINGS[ratio].height * across
     assert (FRAMINGS[PREVIEW].width, FRAMINGS[PREVIEW].height) == (500, 500)
+
+
+def test_limits_are_set_by_name() -> None:
+    """What is named is set, spaces or not; all else stays; nothing at all is the built-in table."""
+    assert thresholds_from("") == thresholds_from(" , ") == LIMITS
+    assert thresholds_from("unit=32, blur = 0.8,") == replace(LIMITS, unit=32.0, blur=0.8)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("units=32", "there is no such limit; there are blur, drawing"),
+        ("unit", "unit is set to something that is no number"),
+        ("unit=-1", "unit is set to something that is no number"),
+        ("unit=nan", "unit is set to something that is no number"),
+        ("unit=inf", "unit is set to something that is no number"),
+        ("blur=.5,blur=.6", "blur is set twice"),
+    ],
+)
+def test_a_wrong_limit_is_explained(text: str, sentence: str) -> None:
+    """An unknown name, a number that is none and a name given twice each get their sentence."""
+    with pytest.raises(ValueError, match=sentence):
+        thresholds_from(text)

@@ -8,22 +8,21 @@ from temporalio.client import Client
 
 from activities.faces import FaceActivities
 from activities.images import ImageActivities
-from adapters.face_alignment import PortraitMaker
 from adapters.image_decoding import ImageDecoder
 from adapters.image_source import PictureSource
 from adapters.object_store import ObjectStore
 from contracts import queues
 from runtime.settings import Settings
 from worker.assembly import Opened
-from worker.face_detector import open_detector
+from worker.face_detector import open_portrait_maker
 
 MARK = "GREENROOM_RUN"
 """By this an operator, or a test, finds every process of one run; decoders inherit nothing else."""
 
 
 async def open_role(settings: Settings, environ: Mapping[str, str], _: Client, stack: AsyncExitStack) -> Opened:
-    """Load the detector; SettingsError where its file is missing or it does not run where it was told to."""
-    detector = await asyncio.to_thread(open_detector, settings, environ)
+    """Load the face pipeline; SettingsError where a file is missing, or does not run as it was told to."""
+    maker = await asyncio.to_thread(open_portrait_maker, settings, environ)
     decoder = ImageDecoder(environment={MARK: environ[MARK]} if MARK in environ else {})
     stack.push_async_callback(decoder.aclose)
     source = PictureSource(settings.allowed_picture_hosts)
@@ -32,5 +31,5 @@ async def open_role(settings: Settings, environ: Mapping[str, str], _: Client, s
     stack.push_async_callback(store.aclose)
     return Opened(
         queue=queues.FACES,
-        activities=(FaceActivities(PortraitMaker(detector), store), ImageActivities(source, decoder, store)),
+        activities=(FaceActivities(maker, store), ImageActivities(source, decoder, store)),
     )

@@ -27,7 +27,7 @@ MOST_BYTES = 20_000
 
 
 def mutated(data: bytes, most: int, seed: int) -> bytes:
-    """The fuzzer's own mutation, mostly with a PNG's checksums made right: else nothing behind them would be reached."""
+    """The fuzzer's own mutation, mostly with a PNG's checksums made right: nothing behind them is reached else."""
     changed = atheris.Mutate(data, most)
     return changed if seed % 4 == 0 else with_checksums(changed)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from ulid import ULID
 
-from adapters.face_alignment import PortraitMaker
 from adapters.image_decoding import ImageDecoder
 from cli.face_checker import OK, Checked, read, refusal
 from cli.library.maker import AvatarMaker
@@ -17,7 +16,7 @@ from cli.library.whose import account_called, only_account
 from domain import ids
 from domain.failures import FailureCode, Refused
 from runtime.settings import Settings, load_settings
-from worker.face_detector import open_detector
+from worker.face_detector import open_portrait_maker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +106,8 @@ async def owner_of(shelf: Shelf, what: Import) -> str | None:
 
 
 async def open_maker(settings: Settings, environ: Mapping[str, str], stack: AsyncExitStack) -> AvatarMaker:
-    """The pipeline with the detector of the settings, which takes a second or two to load."""
-    detector = await asyncio.to_thread(open_detector, settings, environ)
+    """The pipeline of the settings, which takes a second or two to load."""
+    portraits = await asyncio.to_thread(open_portrait_maker, settings, environ)
     decoder = ImageDecoder()
     stack.push_async_callback(decoder.aclose)
-    return AvatarMaker(decoder=decoder, portraits=PortraitMaker(detector))
+    return AvatarMaker(decoder=decoder, portraits=portraits)

@@ -46,7 +46,7 @@ class FaceThresholds:
     """The nose's place between eyes (0) and mouth (1), looking up ..."""
     pitch_high: float = 0.92
     """... and looking down."""
-    flat: float = 0.52
+    flat: float = 0.49
     """Largest share of the face without any gradient: flat colour, as cartoons have it."""
     lines: float = 0.06
     """Largest share of the face that is a hard edge beside something flat: line art."""

@@ -71,7 +71,7 @@ BROKEN = [
     ("roll", FailureCode.EXTREME_POSE, {"keypoints": ((459, 371), (541, 429), (465, 452), (414, 462), (480, 508))}),
     ("pitch_low", FailureCode.EXTREME_POSE, {"keypoints": with_nose(500, 425)}),
     ("pitch_high", FailureCode.EXTREME_POSE, {"keypoints": with_nose(500, 493)}),
-    ("flat", FailureCode.ILLUSTRATION, {"crop": CropMeasures(flat=0.53, lines=0.01, strong=0.01, blur=0.4)}),
+    ("flat", FailureCode.ILLUSTRATION, {"crop": CropMeasures(flat=0.50, lines=0.01, strong=0.01, blur=0.4)}),
     ("lines", FailureCode.ILLUSTRATION, {"crop": CropMeasures(flat=0.1, lines=0.07, strong=0.1, blur=0.4)}),
     ("strong", FailureCode.ILLUSTRATION, {"crop": CropMeasures(flat=0.1, lines=0.01, strong=0.46, blur=0.4)}),
     (
@@ -104,7 +104,7 @@ NEARLY_BROKEN = [
     {"keypoints": with_nose(534, 460)},
     {"keypoints": with_nose(500, 427)},
     {"keypoints": with_nose(500, 491)},
-    {"crop": CropMeasures(flat=0.51, lines=0.05, strong=0.44, blur=0.69)},
+    {"crop": CropMeasures(flat=0.48, lines=0.05, strong=0.44, blur=0.69)},
 ]
 
 

@@ -78,6 +78,16 @@ def six_faces() -> bytes:
     return (SKIMAGE.parents[1] / "insightface" / "data" / "images" / "t1.jpg").read_bytes()
 
 
+def tiny_portrait() -> bytes:
+    """A man's face that fills 112x112 pixels, PNG, shipped in insightface's wheel."""
+    return (SKIMAGE.parents[1] / "insightface" / "data" / "images" / "Tom_Hanks_54745.png").read_bytes()
+
+
+def mask() -> bytes:
+    """A surgical mask that nobody wears, 709x354 JPEG, shipped in insightface's wheel."""
+    return (SKIMAGE.parents[1] / "insightface" / "data" / "images" / "mask_blue.jpg").read_bytes()
+
+
 def newton() -> bytes:
     """An oil portrait, 768x432 PNG: accepted, its roll beyond 5 degrees."""
     return (pictures_folder(cache_folder()) / "newton.png").read_bytes()
@@ -115,7 +125,8 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
 
 def file_of(rgb: Rgb, kind: str = "PNG") -> bytes:
     """An image file of pixels."""
-    return encoded(Image.fromarray(rgb), kind)
+    # Packed little: packing well takes longer than looking at the picture.
+    return encoded(Image.fromarray(rgb), kind, **({"compress_level": 1} if kind == "PNG" else {}))
 
 
 # --- made pictures -------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from adapters.face_detection import FaceDetector, to_keypoints
 from adapters.face_framing import overhang, search_cut
@@ -218,9 +219,17 @@ def fill(picture: Rgb, cover: Rgb) -> Rgb:
     small = cv2.resize(picture, (width // FILL_SHRINK, height // FILL_SHRINK), interpolation=cv2.INTER_AREA)
     blurred = cv2.GaussianBlur(small, (0, 0), FILL_BLUR * height / FILL_SHRINK)
     ground = cv2.resize(blurred, (width, height), interpolation=cv2.INTER_CUBIC)
-    # The frame's own border is no edge of the source: beyond it the source goes on.
-    wider = cv2.copyMakeBorder((cover == COVERED).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    inward = cv2.distanceTransform(wider, cv2.DIST_L2, 3)[1:-1, 1:-1]
-    share = np.clip(inward / np.float32(FEATHER * height), 0, 1)
-    share = share * share * (3 - 2 * share)
+    share = seen_share(cover)
     return np.asarray(cv2.blendLinear(picture, ground, share, 1 - share), np.uint8)
+
+
+def seen_share(cover: Rgb) -> npt.NDArray[np.float32]:
+    """How much of each pixel is the source's: 0 beyond its edge, softly 1 from FEATHER inside; height x width."""
+    height, width = cover.shape
+    # Half the size is fine enough for a seam this wide, and takes a quarter of the time.
+    half = cv2.resize(cover, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    # The frame's own border is no edge of the source: beyond it the source goes on.
+    wider = cv2.copyMakeBorder((half == COVERED).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    inward = cv2.distanceTransform(wider, cv2.DIST_L2, 3)[1:-1, 1:-1]
+    share = np.clip(inward * np.float32(2 / (FEATHER * height)), 0, 1)
+    return np.asarray(cv2.resize(share * share * (3 - 2 * share), (width, height)), np.float32)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from domain.failures import RETRYABLE, NotYet, Refused, Unavailable
+from domain.failures import OUR_FAULT, RETRYABLE, NotYet, Refused, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +23,12 @@ def translated() -> Iterator[None]:
         if isinstance(refusal, Unavailable):
             log.warning("a step will be tried again: %s", refusal)
         details = [refusal.details] if refusal.details else []
-        retryable = refusal.code in RETRYABLE
-        at_fault = retryable and not isinstance(refusal, NotYet)
+        at_fault = refusal.code in OUR_FAULT and not isinstance(refusal, NotYet)
         raise ApplicationError(
             refusal.message,
             *details,
             type=refusal.code,
-            non_retryable=not retryable,
+            non_retryable=refusal.code not in RETRYABLE,
             # An answer is no fault: the SDK then logs no stack trace and counts no failure.
             category=ApplicationErrorCategory.UNSPECIFIED if at_fault else ApplicationErrorCategory.BENIGN,
         ) from None

@@ -35,7 +35,6 @@ class FailureCode(StrEnum):
 
     # The picture
     INVALID_IMAGE_INPUT = "INVALID_IMAGE_INPUT"
-    URL_INPUT_DISABLED = "URL_INPUT_DISABLED"
     IMAGE_URL_NOT_ALLOWED = "IMAGE_URL_NOT_ALLOWED"
     IMAGE_URL_UNUSABLE = "IMAGE_URL_UNUSABLE"
     IMAGE_URL_UNREACHABLE = "IMAGE_URL_UNREACHABLE"
@@ -67,13 +66,10 @@ class FailureCode(StrEnum):
     INTERNAL_ERROR = "INTERNAL_ERROR"
 
 
-RETRYABLE = frozenset(
-    {
-        FailureCode.TEMPORARILY_UNAVAILABLE,
-        FailureCode.INTERNAL_ERROR,
-        FailureCode.IMAGE_URL_UNREACHABLE,
-    }
-)
+OUR_FAULT = frozenset({FailureCode.TEMPORARILY_UNAVAILABLE, FailureCode.INTERNAL_ERROR})
+"""Codes that say that something is wrong on our side."""
+
+RETRYABLE = OUR_FAULT | {FailureCode.IMAGE_URL_UNREACHABLE}
 """Codes for which the step itself is worth another attempt; every other code is an answer, and stays the same."""
 
 SUGGESTIONS: Mapping[FailureCode, str] = {
@@ -91,7 +87,6 @@ SUGGESTIONS: Mapping[FailureCode, str] = {
     FailureCode.AVATAR_ACCESS_DENIED: "Use an avatar of your own account or a public one (GET /v1/avatars).",
     FailureCode.AVATAR_NOT_FOUND: "List the avatars that you can use with GET /v1/avatars.",
     FailureCode.INVALID_IMAGE_INPUT: "Send exactly one of `file` (multipart), `image_base64` or `image_url`.",
-    FailureCode.URL_INPUT_DISABLED: "Send the picture itself: as a file, as base64 or as a data URI.",
     FailureCode.IMAGE_URL_NOT_ALLOWED: (
         "Send an http:// or https:// URL of a public host, without user name or password, or send the picture itself."
     ),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from activities.faces import FaceActivities
 from activities.images import ImageActivities
@@ -18,6 +18,7 @@ from contracts import steps
 from contracts.portraits import StoredObject
 from domain.avatars import AspectRatio
 from support import pictures
+from support.picture_web import PUBLIC, picture_web, response
 
 PREFIX = "staging/1"
 SIZES = {"4:3": (1280, 960), "3:4": (960, 1280), "1:1": (1280, 1280), "preview": (500, 500), "image": (1200, 1200)}
@@ -161,3 +162,42 @@ async def test_a_store_that_lost_the_picture_is_worth_another_attempt(
         with pytest.raises(ApplicationError) as caught:
             await call
         assert (caught.value.type, caught.value.non_retryable) == ("TEMPORARILY_UNAVAILABLE", False)
+
+
+async def test_a_picture_behind_an_address_is_staged(store: ObjectStore, decoder: ImageDecoder) -> None:
+    """What the host sent, byte for byte; the address itself was staged, and stands in no history."""
+    async with picture_web() as web:
+        web.answers["/face.png?key=secret"] = response(200, pictures.astronaut())
+        source = PictureSource({f"{PUBLIC}:{web.port}"})
+        address = f"http://{PUBLIC}:{web.port}/face.png?key=secret"
+        fetched = await ImageActivities(source, decoder, store).fetch_image(await staged_address(store, address))
+        await source.aclose()
+    assert await store.get(fetched.picture.key, fetched.picture.sha256) == pictures.astronaut()
+    assert fetched.picture.size == len(pictures.astronaut())
+    assert "secret" not in repr(fetched)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "final"), [(404, "IMAGE_URL_UNUSABLE", True), (502, "IMAGE_URL_UNREACHABLE", False)]
+)
+async def test_a_host_that_fails_is_no_fault_of_ours(
+    store: ObjectStore, decoder: ImageDecoder, status: int, code: str, *, final: bool
+) -> None:
+    """A refusal is final, trouble is worth another attempt, and neither leaves a stack trace in our log."""
+    async with picture_web() as web:
+        web.answers["/face.png"] = response(status)
+        source = PictureSource({PUBLIC})
+        asked = await staged_address(store, f"http://{PUBLIC}:{web.port}/face.png")
+        with pytest.raises(ApplicationError) as caught:
+            await ImageActivities(source, decoder, store).fetch_image(asked)
+        await source.aclose()
+    assert (caught.value.type, caught.value.non_retryable) == (code, final)
+    assert caught.value.category == ApplicationErrorCategory.BENIGN
+    assert "face.png" not in repr((caught.value.message, caught.value.details))
+
+
+async def staged_address(store: ObjectStore, address: str) -> steps.FetchImageInput:
+    """An address as the API stages it."""
+    key = f"{PREFIX}/address"
+    stored = StoredObject(key=key, sha256=await store.put(key, address.encode()), size=len(address))
+    return steps.FetchImageInput(address=stored, staging_prefix=PREFIX)

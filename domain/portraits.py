@@ -54,7 +54,7 @@ class FaceThresholds:
     """Largest share of the face that is a hard edge: dots of black and white, as newspapers print them."""
     drawing: float = 0.50
     """Largest probability of a drawing, by the operator's own classifier; without one nothing is above it."""
-    blur: float = 0.70
+    blur: float = 0.73
     """Largest re-blur ratio."""
 
 

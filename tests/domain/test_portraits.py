@@ -79,7 +79,7 @@ BROKEN = [
         FailureCode.ILLUSTRATION,
         {"crop": CropMeasures(flat=0.1, lines=0.01, strong=0.01, blur=0.4, drawing=0.51)},
     ),
-    ("blur", FailureCode.TOO_BLURRY, {"crop": CropMeasures(flat=0.1, lines=0.01, strong=0.01, blur=0.71)}),
+    ("blur", FailureCode.TOO_BLURRY, {"crop": CropMeasures(flat=0.1, lines=0.01, strong=0.01, blur=0.74)}),
 ]
 
 
@@ -104,7 +104,7 @@ NEARLY_BROKEN = [
     {"keypoints": with_nose(534, 460)},
     {"keypoints": with_nose(500, 427)},
     {"keypoints": with_nose(500, 491)},
-    {"crop": CropMeasures(flat=0.48, lines=0.05, strong=0.44, blur=0.69)},
+    {"crop": CropMeasures(flat=0.48, lines=0.05, strong=0.44, blur=0.72)},
 ]
 
 

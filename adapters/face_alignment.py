@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.face_detection import FaceDetector, to_keypoints
-from adapters.face_framing import overhang, search_cut
+from adapters.face_framing import Cut, overhang, search_cut
 from adapters.face_measuring import measure_crop
-from adapters.image_pixels import Affine, Rgb, encode_jpeg, map_points, warp
+from adapters.image_pixels import Rgb, encode_jpeg, enlarged_box, map_points, warp
 from adapters.photo_classifier import PhotoClassifier
 from domain.avatars import IMAGE, PREVIEW, AspectRatio, orientation_of
 from domain.face_measures import FaceMeasures, FaceObservation, Keypoints
@@ -167,10 +167,11 @@ def cut_out(rgb: Rgb, keypoints: Keypoints, profile: str, framing: Framing) -> C
     """The pixels of one portrait, the uncovered part of its frame filled with a blur of the source's edge."""
     height, width = rgb.shape[:2]
     cut = search_cut(keypoints, framing, width, height)
-    picture = warp(rgb, cut.transform, framing.width, framing.height)
+    picture = seen_through(rgb, cut, framing)
     uncovered = 0.0
     if overhang(cut.transform, framing, width, height) > UNSEEN * framing.height:
-        cover = coverage(rgb, cut.transform, framing)
+        # 255 where the source covers the frame, less at and beyond its edge.
+        cover = seen_through(np.full(rgb.shape[:2], COVERED, np.uint8), cut, framing, border=cv2.BORDER_CONSTANT)
         uncovered = float((cover < COVERED).mean())
         picture = fill(picture, cover)
     if uncovered > UNCOVERED_WARNING:
@@ -207,10 +208,11 @@ def encode(cutting: Cutting) -> AlignedPicture:
     )
 
 
-def coverage(rgb: Rgb, transform: Affine, framing: Framing) -> Rgb:
-    """255 where the source covers the frame, less at and beyond its edge; height x width."""
-    solid = np.full(rgb.shape[:2], COVERED, np.uint8)
-    return np.asarray(cv2.warpAffine(solid, transform, (framing.width, framing.height)), np.uint8)
+def seen_through(rgb: Rgb, cut: Cut, framing: Framing, *, border: int = cv2.BORDER_REPLICATE) -> Rgb:
+    """The source through a frame, height x width; beyond its edge as `border` (OpenCV's) says."""
+    if cut.box is not None:
+        return enlarged_box(rgb, cut.box, framing.width, framing.height, border=border)
+    return warp(rgb, cut.transform, framing.width, framing.height, border=border)
 
 
 def fill(picture: Rgb, cover: Rgb) -> Rgb:

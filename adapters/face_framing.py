@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from adapters.image_pixels import Affine, invert, map_points, scale_of, similarity
+from adapters.image_pixels import Affine, Box, invert, map_points, scale_of, similarity
 from domain.face_measures import Keypoints, face_unit, middle, roll_of
 from domain.portraits import Framing
 
@@ -46,6 +46,8 @@ class Cut:
     zoom: float
     uncovered: float
     """Share of the frame's area beyond the source's edge, at the resolution of the search."""
+    box: Box | None
+    """The source's part that it shows, where the frame is upright."""
 
 
 def search_cut(keypoints: Keypoints, framing: Framing, width: int, height: int) -> Cut:
@@ -72,7 +74,22 @@ def search_cut(keypoints: Keypoints, framing: Framing, width: int, height: int) 
     cost[(zoom > 1) & (framing.unit * zoom > LARGEST_UNIT)] = np.inf
     best = int(np.argmin(cost))
     transform = similarity(scale=scale * float(zoom[best]), degrees=degrees, source=source, target=target[best])
-    return Cut(transform=transform, zoom=float(zoom[best]), uncovered=float(uncovered[best]))
+    box = None
+    if degrees == 0:
+        box, transform = whole_pixels(transform, framing)
+    return Cut(transform=transform, zoom=float(zoom[best]), uncovered=float(uncovered[best]), box=box)
+
+
+def whole_pixels(transform: Affine, framing: Framing) -> tuple[Box, Affine]:
+    """The upright frame moved and stretched, by less than a source pixel at each side, onto whole source pixels."""
+    size = np.array([framing.width, framing.height])
+    corners = map_points(invert(transform), [(-HALF_PIXEL, -HALF_PIXEL), size - HALF_PIXEL]) + HALF_PIXEL
+    (left, top), (right, bottom) = np.rint(corners).astype(int).tolist()
+    right, bottom = max(right, left + 1), max(bottom, top + 1)
+    across, down = framing.width / (right - left), framing.height / (bottom - top)
+    # A source pixel's edge at `left` is the frame's edge, half a pixel before the centre of its first one.
+    moved = [[across, 0, across * (HALF_PIXEL - left) - HALF_PIXEL], [0, down, down * (HALF_PIXEL - top) - HALF_PIXEL]]
+    return (left, top, right, bottom), np.array(moved)
 
 
 def candidates() -> tuple[Numbers, Numbers, Numbers]:

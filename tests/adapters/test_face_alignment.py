@@ -9,7 +9,7 @@ import pytest
 
 from adapters.face_alignment import AlignedPicture, PortraitMaker, align, align_all
 from adapters.face_framing import search_cut
-from adapters.image_pixels import map_points, warp
+from adapters.image_pixels import enlarged_box, map_points, warp
 from domain.avatars import IMAGE, PREVIEW, AspectRatio
 from domain.face_measures import Keypoints, face_unit, roll_of
 from domain.failures import FailureCode, Refused
@@ -174,13 +174,27 @@ def test_limits_in_pixels_count_the_original(portrait_maker: PortraitMaker) -> N
 
 
 def test_a_source_that_covers_the_frame_is_cut_without_zoom_or_shift() -> None:
-    """Where nothing is missing the face lies exactly as the format says."""
+    """Where nothing is missing the face lies as the format says, to half a source pixel."""
     centre = (1280.0, 1280.0)
     points = tuple((x - 250 + centre[0], y - 200 + centre[1]) for x, y in POINTS)
     cut = search_cut(points, LANDSCAPE, 2560, 2560)  # type: ignore[arg-type]
     assert (cut.zoom, cut.uncovered) == (1.0, 0.0)
     eyes = map_points(cut.transform, [centre])[0]
-    assert eyes == pytest.approx([LANDSCAPE.width / 2, LANDSCAPE.eye_line * LANDSCAPE.height])
+    half_pixel = cut.transform[0, 0] / 2
+    assert eyes == pytest.approx([LANDSCAPE.width / 2, LANDSCAPE.eye_line * LANDSCAPE.height], abs=half_pixel)
+
+
+@pytest.mark.parametrize("shift", [0, -150, 200])
+def test_an_upright_frame_shows_what_its_transform_says(shift: int) -> None:
+    """Cut along whole pixels, also beyond the edge, it is the same picture as one that is warped freely."""
+    noise = np.random.default_rng(3).integers(0, 256, (600, 700, 3), dtype=np.uint8)
+    source = np.asarray(cv2.GaussianBlur(noise, (0, 0), 3), np.uint8)
+    points = tuple((x + shift, y) for x, y in POINTS)
+    cut = search_cut(points, LANDSCAPE, 700, 600)  # type: ignore[arg-type]
+    assert cut.box is not None
+    size = (LANDSCAPE.width, LANDSCAPE.height)
+    fast, free = enlarged_box(source, cut.box, *size), warp(source, cut.transform, *size)
+    assert np.abs(fast.astype(int) - free).max() <= 3
 
 
 def test_the_search_zooms_and_shifts_to_stay_within_the_source() -> None:

@@ -103,6 +103,4 @@ async def discarded_if_unavailable(store: ObjectStore, picture: NewPicture | Non
 
 
 def _too_large() -> Refused:
-    return Refused(
-        FailureCode.IMAGE_TOO_LARGE, "the picture is larger than 10 MB", details={"limit": MAX_IMAGE_BYTES}
-    )
+    return Refused(FailureCode.IMAGE_TOO_LARGE, "the picture is larger than 10 MB", details={"limit": MAX_IMAGE_BYTES})

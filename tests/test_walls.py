@@ -137,6 +137,10 @@ def test_the_lists_of_libraries_are_complete() -> None:
 def test_the_list_of_picture_adapters_is_complete() -> None:
     """A new adapter that reads pictures or finds faces is closed to the API."""
     (closed,) = (set(c["forbidden_modules"]) for c in SETTINGS["contracts"] if c["name"] == API)
-    paths = [path for kind in ("image_*", "face_*", "detector_*", "photo_*", "pinned_*") for path in (ROOT / "adapters").glob(f"{kind}.py")]
+    paths = [
+        path
+        for kind in ("image_*", "face_*", "detector_*", "photo_*", "pinned_*")
+        for path in (ROOT / "adapters").glob(f"{kind}.py")
+    ]
     assert paths
     assert {f"adapters.{path.stem}" for path in paths} <= closed

@@ -12,6 +12,7 @@ COMMANDS = {
     "doctor": "cli.doctor:doctor_command",
     "faces": "cli.faces:faces_group",
     "migrate": "cli.processes:migrate_command",
+    "render": "cli.render:render_command",
     "setup": "cli.setup_command:setup_command",
     "worker": "cli.processes:worker_command",
 }

@@ -51,23 +51,23 @@ class WarpTrack:
         self._assets, self._seed = assets, seed
         self._canvas = Canvas(assets.bank, assets.mouth, assets.head)
         self._strength = FULL * (GENTLE + (1 - GENTLE) * assets.quality)
-        self._hearing, self._motion, self._index = Hearing(), Motion(seed), -1
+        self._hearing, self._motion, self._index, self._now = Hearing(), Motion(seed), -1, 0.0
 
     def job(self, pcm: Samples, frame_index: int, state: AvatarState, out: Pixels) -> _Job:
         """The pose of this frame. A frame lasts as long as its window of sound."""
         if out.shape != self._assets.bank.portrait.shape:
             raise ValueError(f"the picture has shape {out.shape}, the portrait {self._assets.bank.portrait.shape}")
-        frame = pcm.size / RATE or TICK
-        seconds = frame * max(frame_index - self._index, 1)
+        seconds = (pcm.size / RATE or TICK) * max(frame_index - self._index, 1)
         self._index = frame_index
+        self._now += seconds
         heard = self._hearing.hear(pcm, seconds)
-        pose = self._motion.step(frame_index * frame, seconds, state, heard.openness)
+        pose = self._motion.step(self._now, seconds, state, heard.openness)
         mouth = MouthPose(openness=heard.openness * self._strength, width=heard.width * self._strength)
         return _Job(canvas=self._canvas, pose=pose, mouth=mouth, out=out)
 
     def reset(self) -> None:
         """Forget all sound and begin the seed's movements anew."""
-        self._hearing, self._motion, self._index = Hearing(), Motion(self._seed), -1
+        self._hearing, self._motion, self._index, self._now = Hearing(), Motion(self._seed), -1, 0.0
 
 
 class WarpRenderer:

@@ -1,21 +1,21 @@
 """The clock of an avatar: sound first, each picture at the moment its samples play; knows no room and no renderer."""
 
 import asyncio
+import contextlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from presence.pictures import Picture
 from presence.renderers.base import AvatarState, Renderer, Track
+from presence.speech.conversion import SAMPLE_RATE, Sound
 
-SAMPLE_RATE: Final = 48_000
 LEAD_S: Final = 0.04
 """A frame's sound is pushed when less than this is queued: the queue then holds one to two frames at 25 fps."""
-
-Sound = NDArray[np.int16]
+MOST_AHEAD_S: Final = 0.2
+"""How far pictures may be ahead of their sound at most: so much sound waits then."""
 
 
 class MediaSink(Protocol):
@@ -24,6 +24,9 @@ class MediaSink(Protocol):
     async def push_audio(self, samples: Sound) -> None:
         """Queue mono samples at 48 kHz."""
 
+    def clear_audio(self) -> None:
+        """Forget every sample that is queued and not played."""
+
     def push_video(self, picture: Picture) -> None:
         """Show a picture now. Its memory is free again when this returns."""
 
@@ -31,14 +34,14 @@ class MediaSink(Protocol):
 class AudioFeed(Protocol):
     """Where the avatar's sound comes from."""
 
-    def read(self, samples: int) -> tuple[Sound, AvatarState]:
-        """The next samples, mono at 48 kHz and exactly that many, and what the avatar does meanwhile."""
+    def read(self, samples: int, plays_at: float) -> tuple[Sound, AvatarState]:
+        """The samples that play at a time of the event loop, mono at 48 kHz, exactly that many, and what is done."""
 
 
 class Silence:
     """Nobody speaks."""
 
-    def read(self, samples: int) -> tuple[Sound, AvatarState]:
+    def read(self, samples: int, plays_at: float) -> tuple[Sound, AvatarState]:  # noqa: ARG002
         """Zeros."""
         return np.zeros(samples, np.int16), AvatarState.IDLE
 
@@ -70,6 +73,11 @@ class PlaybackClock:
         self._pushed += 1
         return end
 
+    def restart(self) -> None:
+        """The queue was emptied: the next push plays at once."""
+        self._origin = None
+        self._pushed = 0
+
     def _end(self, now: float) -> float:
         return now if self._origin is None else self._origin + self._pushed / self._fps
 
@@ -77,24 +85,38 @@ class PlaybackClock:
 @dataclass(frozen=True, kw_only=True)
 class _Slot:
     index: int
-    plays_at: float
+    shows_at: float
     sound: Sound
     state: AvatarState
 
 
 class Playback:
-    """Plays one avatar into one sink until it is cancelled. Rendering runs in a thread of its own."""
+    """Plays one avatar into one sink until it is cancelled. Rendering runs in a thread of its own.
 
-    def __init__(self, *, sink: MediaSink, renderer: Renderer, track: Track, size: tuple[int, int], fps: int) -> None:
+    Pictures are shown `av_offset_s` after their sound, or before it where that is negative.
+    """
+
+    def __init__(
+        self,
+        *,
+        sink: MediaSink,
+        renderer: Renderer,
+        track: Track,
+        size: tuple[int, int],
+        fps: int,
+        av_offset_s: float = 0.0,
+    ) -> None:
         self._sink = sink
         self._renderer = renderer
         self._track = track
         self._fps = fps
         self._period = 1 / fps
+        self._offset_s = max(av_offset_s, -MOST_AHEAD_S)
         self._shown, self._next = Picture(*size), Picture(*size)
         self._slots: asyncio.Queue[_Slot] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
-        self.clock = PlaybackClock(fps)
+        self._dropped = asyncio.Event()
+        self.clock = PlaybackClock(fps, lead_s=LEAD_S + max(-self._offset_s, 0.0))
         self.feed: AudioFeed = Silence()
         self.shown = 0
         """Pictures that were shown, repeated ones included."""
@@ -110,41 +132,60 @@ class Playback:
                 tasks.create_task(self._play_audio())
                 tasks.create_task(self._play_video(threads))
 
+    def drop_lead(self) -> None:
+        """Throw away what was read and has not been played or shown yet, and go on at once with what is read next."""
+        self._sink.clear_audio()
+        self.clock.restart()
+        while not self._slots.empty():
+            self._slots.get_nowait()
+        self._dropped.set()
+        self._dropped = asyncio.Event()
+
     async def _play_audio(self) -> None:
         index = 0
         while True:
+            dropped = self._dropped
             samples = SAMPLE_RATE * (index + 1) // self._fps - SAMPLE_RATE * index // self._fps
-            sound, state = self.feed.read(samples)
             plays_at = self.clock.push(self._loop.time())
-            self._slots.put_nowait(_Slot(index=index, plays_at=plays_at, sound=sound, state=state))
+            sound, state = self.feed.read(samples, plays_at)
+            self._slots.put_nowait(_Slot(index=index, shows_at=plays_at + self._offset_s, sound=sound, state=state))
             await self._sink.push_audio(sound)
+            if dropped.is_set():
+                self._sink.clear_audio()  # what was under way just now may have come after the first one
             index += 1
-            await asyncio.sleep(self.clock.wait_s(self._loop.time()))
+            await self._pause(self.clock.wait_s(self._loop.time()), dropped)
 
     async def _play_video(self, threads: ThreadPoolExecutor) -> None:
         while True:
             slot = await self._next_slot()
+            dropped = self._dropped
             rendering = self._loop.run_in_executor(threads, self._render, slot)
-            await self._sleep_until(slot.plays_at)
-            if not rendering.done() and self.shown:
+            await self._pause(slot.shows_at - self._loop.time(), dropped)
+            # Half a frame late is still in time with the sound, and better than the last one again.
+            late_s = slot.shows_at + self._period / 2 - self._loop.time()
+            done, _ = await asyncio.wait({rendering}, timeout=max(late_s, 0.0) if self.shown else None)
+            if not done and not dropped.is_set():
                 self._show(self._shown)
                 self.repeated += 1
-                await rendering
-                self._shown, self._next = self._next, self._shown
-            else:
-                await rendering
-                self._shown, self._next = self._next, self._shown
+            await rendering
+            if dropped.is_set():
+                continue
+            self._shown, self._next = self._next, self._shown
+            if done:
                 self._show(self._shown)
 
     async def _next_slot(self) -> _Slot:
         slot = await self._slots.get()
-        while not self._slots.empty() and slot.plays_at + self._period < self._loop.time():
+        while not self._slots.empty() and slot.shows_at + self._period < self._loop.time():
             slot = self._slots.get_nowait()
             self.skipped += 1
         return slot
 
-    async def _sleep_until(self, moment: float) -> None:
-        await asyncio.sleep(max(moment - self._loop.time(), 0.0))
+    async def _pause(self, seconds: float, unless: asyncio.Event) -> None:
+        """Wait, but no longer than until the event."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(seconds, 0.0)):
+                await unless.wait()
 
     def _render(self, slot: _Slot) -> None:
         pcm = slot.sound.astype(np.float32) / np.float32(32768)

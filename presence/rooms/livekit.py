@@ -10,16 +10,16 @@ from livekit.rtc import TrackSource
 from domain.failures import FailureCode
 from domain.session import EndReason
 from presence.pictures import Picture
-from presence.playback import SAMPLE_RATE, Sound
 from presence.redaction import Redactor
 from presence.rooms.base import OccupancyListener, Publication, VideoFormat, room_refused
 from presence.rooms.livekit_census import Census
 from presence.rooms.livekit_reasons import end_reason, join_failure, websocket_url
+from presence.speech.conversion import SAMPLE_RATE, Sound
 
 log = logging.getLogger(__name__)
 
 STATE_TOPIC = "session.state"
-_QUEUE_MS = 200
+_QUEUE_MS = 400
 _ANNOUNCE_WITHIN_S = 0.3
 _DISCONNECT_WITHIN_S = 0.5
 
@@ -101,6 +101,10 @@ class LiveKitRoom:
     async def push_audio(self, samples: Sound) -> None:
         """Queue mono samples at 48 kHz in the SDK's own queue."""
         await self._audio.capture_frame(rtc.AudioFrame(samples.tobytes(), SAMPLE_RATE, 1, len(samples)))
+
+    def clear_audio(self) -> None:
+        """Forget every sample that is queued and not played."""
+        self._audio.clear_queue()
 
     def push_video(self, picture: Picture) -> None:
         """Show a picture now; the SDK copies it before this returns."""

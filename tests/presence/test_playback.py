@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from presence.pictures import Picture
-from presence.playback import SAMPLE_RATE, Playback, PlaybackClock, Sound
+from presence.playback import Playback, PlaybackClock
 from presence.renderers.base import AvatarState
+from presence.speech.conversion import SAMPLE_RATE, Sound
 
 FPS = 25
 
@@ -47,12 +48,28 @@ def test_a_queue_that_ran_dry_plays_on_from_the_next_push() -> None:
     assert clock.starved == 1
 
 
+def test_an_emptied_queue_plays_the_next_push_at_once() -> None:
+    """After the queue was emptied nothing is waited for, and that it is empty is no hiccup."""
+    clock = PlaybackClock(FPS)
+    clock.push(5.0)
+    clock.push(5.0)
+    clock.restart()
+    assert clock.wait_s(5.01) == 0
+    assert clock.push(5.01) == 5.01
+    assert clock.starved == 0
+
+
 class FakeSink:
     """Notes what it is given, and when."""
 
     def __init__(self) -> None:
         self.samples = 0
+        self.cleared: list[float] = []
         self.pictures: list[tuple[float, int]] = []
+
+    def clear_audio(self) -> None:
+        """Note when."""
+        self.cleared.append(time.monotonic())
 
     async def push_audio(self, samples: Sound) -> None:
         """Count."""
@@ -70,10 +87,11 @@ class FakeRenderer:
     def __init__(self, slow: dict[int, float] | None = None) -> None:
         self.slow = slow or {}
         self.windows: list[int] = []
+        self.states: list[AvatarState] = []
 
     def job(self, pcm: NDArray[np.float32], frame_index: int, state: AvatarState, out: NDArray[np.uint8]) -> object:
         """The index and where to draw it."""
-        assert state is AvatarState.IDLE
+        self.states.append(state)
         self.windows.append(len(pcm))
         return frame_index, out
 
@@ -87,10 +105,12 @@ class FakeRenderer:
             out[0, 0] = index
 
 
-async def play(renderer: FakeRenderer, seconds: float, fps: int = FPS) -> tuple[FakeSink, Playback]:
+async def play(
+    renderer: FakeRenderer, seconds: float, fps: int = FPS, av_offset_s: float = 0.0
+) -> tuple[FakeSink, Playback]:
     """Play for a while."""
     sink = FakeSink()
-    playback = Playback(sink=sink, renderer=renderer, track=renderer, size=(16, 16), fps=fps)
+    playback = Playback(sink=sink, renderer=renderer, track=renderer, size=(16, 16), fps=fps, av_offset_s=av_offset_s)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(playback.run(), seconds)
     return sink, playback
@@ -99,13 +119,15 @@ async def play(renderer: FakeRenderer, seconds: float, fps: int = FPS) -> tuple[
 async def test_frames_appear_in_order_at_their_rate() -> None:
     """The first picture appears at once, each index once, 25 a second, and the sound is 40 to 80 ms ahead."""
     started = time.monotonic()
-    sink, playback = await play(FakeRenderer(), 1.0)
+    renderer = FakeRenderer()
+    sink, playback = await play(renderer, 1.0)
     indices = [index for _, index in sink.pictures]
     assert sink.pictures[0][0] - started < 0.1
     assert indices == sorted(set(indices))
     assert 22 <= len(indices) <= 27
     assert 0 <= sink.samples / SAMPLE_RATE - len(indices) / FPS <= 0.12
     assert playback.clock.starved + playback.repeated + playback.skipped <= 3
+    assert set(renderer.states) == {AvatarState.IDLE}
 
 
 async def test_a_rate_that_does_not_divide_the_samples_adds_up() -> None:
@@ -126,6 +148,49 @@ async def test_a_late_frame_repeats_the_last_one() -> None:
     assert sink.samples / SAMPLE_RATE == pytest.approx(1.2, abs=0.2)
     last_at, last_index = sink.pictures[-1]
     assert last_at - sink.pictures[0][0] == pytest.approx(last_index / FPS, abs=0.1)
+
+
+@pytest.mark.parametrize("offset_s", [-0.1, 0.12])
+async def test_pictures_come_before_or_after_their_sound_as_told(offset_s: float) -> None:
+    """With an offset the picture of a sound is shown that much after the sound plays, or before it does."""
+    heard: dict[int, float] = {}
+
+    class Feed:
+        """Notes when each frame's sound plays."""
+
+        def read(self, samples: int, plays_at: float) -> tuple[Sound, AvatarState]:
+            """Silence."""
+            heard[len(heard)] = plays_at
+            return np.zeros(samples, np.int16), AvatarState.IDLE
+
+    sink, renderer = FakeSink(), FakeRenderer()
+    playback = Playback(sink=sink, renderer=renderer, track=renderer, size=(16, 16), fps=FPS, av_offset_s=offset_s)
+    playback.feed = Feed()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(playback.run(), 0.8)
+    late = [at - heard[index] for at, index in sink.pictures[5:]]
+    assert np.median(late) == pytest.approx(offset_s, abs=0.015)
+
+
+async def test_what_is_dropped_is_neither_played_nor_shown() -> None:
+    """After a drop the sink is emptied, and the next picture is that of sound which is read afterwards, and at once."""
+    sink, renderer = FakeSink(), FakeRenderer()
+    playback = Playback(sink=sink, renderer=renderer, track=renderer, size=(16, 16), fps=FPS)
+    playing = asyncio.create_task(playback.run())
+    await asyncio.sleep(0.31)
+    dropped_at, read = time.monotonic(), sink.samples * FPS // SAMPLE_RATE
+    shown = len(sink.pictures)
+    playback.drop_lead()
+    await asyncio.sleep(0.2)
+    playing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await playing
+    at, index = sink.pictures[shown]
+    assert index == read
+    assert at - dropped_at < 0.03
+    assert sink.cleared
+    assert sink.cleared[0] - dropped_at < 0.01
+    assert sink.samples / SAMPLE_RATE == pytest.approx(0.51 + 0.08, abs=0.1)
 
 
 async def test_a_renderer_that_fails_ends_the_playback() -> None:

@@ -82,8 +82,8 @@ def search_cut(keypoints: Keypoints, framing: Framing, width: int, height: int) 
 
 def whole_pixels(transform: Affine, framing: Framing) -> tuple[Box, Affine]:
     """The upright frame moved and stretched, by less than a source pixel at each side, onto whole source pixels."""
-    size = np.array([framing.width, framing.height])
-    corners = map_points(invert(transform), [(-HALF_PIXEL, -HALF_PIXEL), size - HALF_PIXEL]) + HALF_PIXEL
+    edges = [(-HALF_PIXEL, -HALF_PIXEL), (framing.width - HALF_PIXEL, framing.height - HALF_PIXEL)]
+    corners = map_points(invert(transform), edges) + HALF_PIXEL
     (left, top), (right, bottom) = np.rint(corners).astype(int).tolist()
     right, bottom = max(right, left + 1), max(bottom, top + 1)
     across, down = framing.width / (right - left), framing.height / (bottom - top)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -118,7 +117,7 @@ async def test_a_process_that_dies_at_work_blames_the_picture_only_for_a_crash(
     call = asyncio.create_task(refusal(decoder, astronaut()))
     await asyncio.sleep(0.05)
     os.kill(pid, death)
-    with suppress(ProcessLookupError):  # SIGKILL does not wait for it to go on
+    with contextlib.suppress(ProcessLookupError):  # SIGKILL does not wait for it to go on
         os.kill(pid, signal.SIGCONT)
     assert (await call).code is code
     assert (await decoder.decode(astronaut())).width == 512

@@ -22,6 +22,14 @@ def sound(index: int) -> NDArray[np.float32]:
     return (0.3 * np.sin(2 * np.pi * 220 * times) * (index // 10 % 2)).astype(np.float32)
 
 
+def difference(one: Picture, two: Picture) -> float:
+    """Mean square distance of two pictures' luma around the mouth."""
+    left, right = KEYPOINTS[3:, 0].astype(int)
+    top = int(KEYPOINTS[3:, 1].min())
+    parts = [picture.i420[top - 20 : top + 50, left:right].astype(float) for picture in (one, two)]
+    return float(np.square(parts[0] - parts[1]).mean())
+
+
 class RendererContract:
     """Inherit, and give a `renderer` fixture."""
 
@@ -95,6 +103,20 @@ class RendererContract:
             [t.job(sound(0), 0, AvatarState.IDLE, p.i420) for t, p in zip(tracks, pictures, strict=True)]
         )
         assert [bytes(picture.data) for picture in pictures] == alone
+
+    def test_silence_closes_the_mouth(self, renderer: Renderer, assets: Any) -> None:
+        """160 ms after the last sound nothing is left of it but the head's place: the mouth is as if none had been."""
+        tracks, pictures = [renderer.open(assets, 5) for _ in range(2)], [Picture(WIDTH, HEIGHT) for _ in range(2)]
+        for index in range(29):
+            for track, picture, loud in zip(tracks, pictures, (1, 0), strict=True):
+                pcm = sound(index + 10) if index < 10 else sound(0)  # ten loud frames, then nothing
+                renderer.render_batch([track.job(loud * pcm, index, AvatarState.SPEAKING, picture.i420)])
+            if index == 9:
+                heard = difference(*pictures)
+            if index == 13:
+                closed = difference(*pictures)
+        assert closed <= 0.25 * heard
+        assert difference(*pictures) <= 0.1 * heard
 
     def test_a_wrong_size_is_refused(self, renderer: Renderer, assets: Any) -> None:
         """A picture of another size than the portrait's is a ValueError, not a crash."""

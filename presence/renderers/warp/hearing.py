@@ -18,7 +18,7 @@ QUIET = 0.003
 RANGE_DB = 32.0
 """So far below the loudest of late the mouth is shut."""
 LEAST_PEAK, FORGET = 0.03, 0.998
-ATTACK, DECAY, SHUT, WIDTH = 0.75, 0.45, 0.03, 0.4
+ATTACK, DECAY, SHUT, WIDTH = 0.75, 0.45, 0.045, 0.4
 """Share of the way that openness goes up and down in a tick; what it loses besides; share of the way of the width."""
 CLOSED = 0.02
 

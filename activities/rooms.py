@@ -37,6 +37,7 @@ class VideoSettings:
     codec: str
     bitrate: int
     frame_marker: bool
+    renderer: str = "still"
 
 
 class RoomActivities:
@@ -126,6 +127,7 @@ class RoomActivities:
             fps=video.fps,
             codec=video.codec,
             bitrate=video.bitrate,
+            renderer=video.renderer,
             frame_marker=video.frame_marker,
         )
 

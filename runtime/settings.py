@@ -119,6 +119,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     video_bitrate: Annotated[int, msgspec.Meta(ge=50_000, le=50_000_000)] = 2_000_000
     """Bits a second at most."""
 
+    renderer: str = "warp"
+    """What draws the avatar: `warp`, `still`, or a renderer that another installed package brings."""
+
     frame_marker: bool = False
     """Stamp a frame counter into the picture's corner, so that tests can tell a fresh frame from a frozen one."""
 

@@ -49,6 +49,7 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
             codec=settings.video_codec,
             bitrate=settings.video_bitrate,
             frame_marker=settings.frame_marker,
+            renderer=settings.renderer,
         ),
     )
     stack.push_async_callback(renewal.close)

@@ -32,7 +32,11 @@ class Join(msgspec.Struct, frozen=True, kw_only=True, tag="join"):
     fps: int = 25
     codec: str = "VP8"
     bitrate: int = 2_000_000
+    renderer: str = "still"
+    """A name that `presence.renderers.registry` knows."""
     frame_marker: bool = False
+    av_offset_ms: int = 0
+    """How much later than its sound a picture is shown; negative for earlier, down to -200."""
     connect_within_ms: int = CONNECT_WITHIN_MS
 
     def __repr__(self) -> str:

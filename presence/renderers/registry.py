@@ -1,4 +1,4 @@
-"""Renderers by name: those of this project, and whatever other packages bring by the entry point `greenroom.renderers`."""
+"""Renderers by name: this project's own, and what other packages bring by the entry point `greenroom.renderers`."""
 
 from importlib.metadata import entry_points
 

@@ -59,13 +59,17 @@ def read_speech(path: Path) -> Sound:
 
 
 class ClipWriter:
-    """Writes one MP4: H.264 and AAC. Use it as a context manager; on an error no half a file is left."""
+    """Writes one MP4: H.264 and AAC. Use it as a context manager.
+
+    The file appears when it is whole; on an error what was there before stays.
+    """
 
     def __init__(self, path: Path, *, width: int, height: int, fps: int) -> None:
         """Raises ClipError where the file cannot be made."""
-        self._path = path
+        self._path, self._part = path, path.with_name(f"{path.name}.part")
         with told(path):
-            self._container = av.open(path, "w", format="mp4", options={"movflags": "+faststart"})
+            self._part.touch()  # FFmpeg opens it with the first picture only, which may be minutes of work later
+            self._container = av.open(self._part, "w", format="mp4", options={"movflags": "+faststart"})
         self._video = self._container.add_stream(VIDEO_CODEC, rate=fps, options=QUALITY)
         self._video.width, self._video.height, self._video.pix_fmt = width, height, "yuv420p"
         context = self._video.codec_context
@@ -93,11 +97,13 @@ class ClipWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         del error, traceback
-        if kind is None:
+        try:
             with told(self._path):
-                self._container.mux(self._video.encode(None))
-                self._container.mux(self._audio.encode(None))
+                if kind is None:
+                    self._container.mux(self._video.encode(None))
+                    self._container.mux(self._audio.encode(None))
                 self._container.close()
-            return
-        self._container.close()
-        self._path.unlink(missing_ok=True)
+                if kind is None:
+                    self._part.replace(self._path)
+        finally:
+            self._part.unlink(missing_ok=True)

@@ -60,6 +60,8 @@ def render_command(
         if error.name != "av":
             raise
         trouble("clips are encoded by the package av, which is not installed here: pip install av")
+    if output.exists() and (output.samefile(portrait) or output.samefile(speech)):
+        trouble(f"{output}: the clip would replace what it is made from")
     try:
         sound = read_speech(speech)
         made = render(asyncio.run(cut_portrait(portrait, ratio)), sound, output, seed=seed, fps=fps)

@@ -38,7 +38,7 @@ LIBRARIES: dict[str, set[str]] = {
     "runtime": {"httpx", "msgspec", "rich", "temporalio"},
     "api": {"litestar", "msgspec", "temporalio", "ulid"},
     "worker": {"msgspec", "temporalio", "ulid"},
-    "cli": {"PIL", "click", "httpx", "livekit", "numpy", "rich", "sqlalchemy", "temporalio", "ulid", "uvicorn"},
+    "cli": {"PIL", "av", "click", "httpx", "livekit", "numpy", "rich", "sqlalchemy", "temporalio", "ulid", "uvicorn"},
 }
 """The third-party packages that a room may use. A new one is a decision: it is made here."""
 CLOCKS = {"now", "today", "utcnow", "uuid4", "uuid1"}

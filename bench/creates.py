@@ -32,7 +32,7 @@ class Rounds:
 
 
 async def measure_creates(site: Site, rounds: int, tell: Callable[[str], None]) -> list[Row]:
-    """The four rows of a create by a stored avatar's id."""
+    """The five rows of a create by a stored avatar's id."""
     seen, mix = Rounds(), ""
     async with (
         child("bench.floors.temporal", site.running.temporal_address, "workflows"),

@@ -28,6 +28,7 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
     lip_curve: tuple[float, ...]
     teeth: bool
     skin: tuple[float, float, float]
+    lip_inset: float
     quality: float
     """0..1: how natural the mouth's movements look on this portrait. They are scaled by it."""
     lid_boxes: tuple[tuple[int, int, int, int], ...]
@@ -46,7 +47,7 @@ class Bank(msgspec.Struct, frozen=True, kw_only=True):
     def line(self) -> LipLine:
         """Where the lips part."""
         fit = self.fit
-        return LipLine(curve=fit.lip_curve, teeth=fit.teeth, skin=fit.skin, quality=fit.quality)
+        return LipLine(curve=fit.lip_curve, teeth=fit.teeth, skin=fit.skin, inset=fit.lip_inset, quality=fit.quality)
 
 
 def build_bank(image: Pixels, keypoints: Floats) -> Bank:
@@ -61,6 +62,7 @@ def build_bank(image: Pixels, keypoints: Floats) -> Bank:
         lip_curve=line.curve,
         teeth=line.teeth,
         skin=line.skin,
+        lip_inset=line.inset,
         quality=line.quality,
         lid_boxes=tuple((lid.box.left, lid.box.top, lid.box.right, lid.box.bottom) for lid in lids),
     )

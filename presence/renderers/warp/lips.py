@@ -35,6 +35,8 @@ CROOKED = 0.06
 """Distance from the curve that a quarter of the found points exceed, in mouth units, at which it is trusted no more."""
 TURNED, FRONTAL = 0.60, 0.28
 """Yaw at which the mouth moves least, and up to which it moves fully."""
+TEETH_INSET, INSET = 0.012, (0.015, 0.045)
+"""Of a smile; and least and largest of a closed mouth."""
 SMILE_TRUST = 0.8
 """A smile shows its teeth at rest too: smaller movements look better on it."""
 
@@ -49,6 +51,8 @@ class LipLine:
     """Does the portrait show upper teeth? Then the line is their lower edge, and they stay where they are."""
     skin: Colour
     """Median RGB of the skin around the mouth."""
+    inset: float
+    """So far below the line the lower lip begins, in mouth units: what lies between is the shadow of closed lips."""
     quality: float
     """0..1: how natural the mouth's movements will look; it scales them."""
 
@@ -71,7 +75,8 @@ def find_lip_line(image: Pixels, face: Face) -> LipLine:
     curve, error = _fit(columns, found)
     facing = float(np.clip((TURNED - abs(face.yaw)) / (TURNED - FRONTAL), 0, 1))
     quality = trust * float(np.clip(2 - 2 * error / CROOKED, 0, 1)) * facing
-    return LipLine(curve=curve, teeth=smiling, skin=skin, quality=round(quality, 3))
+    inset = TEETH_INSET if smiling else _shadow(luma, found)
+    return LipLine(curve=curve, teeth=smiling, skin=skin, inset=round(inset, 4), quality=round(quality, 3))
 
 
 def _sample(image: Pixels, points: Floats, sigma: float) -> Floats:
@@ -124,6 +129,18 @@ def _prominence(luma: Floats, found: Floats, skin_luma: float) -> float:
     below = np.where((rows > line) & (rows <= line + 12), luma, 0).max(axis=0)
     deep = np.minimum(above, below) - np.take_along_axis(luma, line, axis=0)[0]
     return float(np.clip((np.median(deep) / max(skin_luma, 1.0) - FAINT) / (CLEAR - FAINT), 0, 1))
+
+
+def _shadow(luma: Floats, found: Floats) -> float:
+    """How far below the line half of the lower lip's light is reached: thin lips have thin shadows."""
+    rows = np.arange(len(DEPTHS))[:, None]
+    line = np.searchsorted(DEPTHS, found - 0.001)[None]
+    under = (rows > line) & (rows <= line + 12)
+    dark = np.take_along_axis(luma, line, axis=0)
+    half = (dark + np.where(under, luma, 0).max(axis=0)) / 2
+    first = np.argmax(under & (luma >= half), axis=0) - line[0]
+    middle = np.abs(COLUMNS) < 0.5  # noqa: PLR2004 - towards the corners there is shadow alone
+    return float(np.clip(0.01 * float(np.median(first[middle])), *INSET))
 
 
 def _fit(columns: Floats, found: Floats) -> tuple[tuple[float, ...], float]:

@@ -27,8 +27,8 @@ WIDER, NARROWER, OPEN_NARROWS = 0.10, 0.22, 0.06
 SMILE_STIFF = 0.5
 """A smile's corners move less, its gap is narrower than the row of its teeth, and its lower lip starts further down."""
 SMILE_NARROW = 0.80
-LOWER_INSET, UPPER_INSET, TEETH_INSET = 0.045, 0.03, 0.012
-"""An opened lip's edge shows what lies so far beside the line: the line itself is the shadow between closed lips."""
+UPPER_INSET = 0.03
+"""The opened upper lip's edge shows what lies so far above the line: the line itself is the closed lips' shadow."""
 
 EDGE_PIXELS = 1.1
 """Half the width of a lip's soft edge."""
@@ -171,9 +171,9 @@ class Mouth:
         upper = common - (1 - beside) * up * (1 - ramp(-field.below, 0.10, 0.45))
         inset = np.float32(min(1.0, pose.openness * 5)) * np.clip(down * np.float32(3 / DROP), 0, 1)
         upper_inset = np.float32(0.0 if self._line.teeth else UPPER_INSET)
-        lower_inset = np.float32(TEETH_INSET if self._line.teeth else LOWER_INSET)
-        lower = lower - inset * lower_inset * np.exp(-np.clip(field.below - down, 0, None) / 0.12)
-        upper = upper + inset * upper_inset * np.exp(-np.clip(-up - field.below, 0, None) / 0.08)
+        lower_inset = np.float32(self._line.inset)
+        lower = lower - inset * lower_inset * np.exp(-np.clip(field.below - down, 0, None) / 0.22)
+        upper = upper + inset * upper_inset * np.exp(-np.clip(-up - field.below, 0, None) / 0.14)
         unit, calm = np.float32(self._face.unit), self._calm
         along = (u - field.u) * np.float32(self._face.half_width) * calm
         y = self._face.down[1]

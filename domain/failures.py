@@ -54,6 +54,7 @@ class FailureCode(StrEnum):
     # The room
     ROOM_UNREACHABLE = "ROOM_UNREACHABLE"
     ROOM_TOKEN_REFUSED = "ROOM_TOKEN_REFUSED"  # noqa: S105 - a code, not a secret
+    ROOM_ENCRYPTED = "ROOM_ENCRYPTED"
     ROOM_JOIN_FAILED = "ROOM_JOIN_FAILED"
 
     # Ourselves
@@ -110,6 +111,7 @@ SUGGESTIONS: Mapping[FailureCode, str] = {
     FailureCode.ROOM_TOKEN_REFUSED: (
         "Check that `room.token` was made with the room's own API secret, is not expired and allows joining."
     ),
+    FailureCode.ROOM_ENCRYPTED: "Use a room without end-to-end encryption; the avatar has no key for it.",
     FailureCode.ROOM_JOIN_FAILED: "Check that the token allows publishing, and try again.",
     FailureCode.AT_CAPACITY: "Try again shortly; a slot is freed whenever a session ends.",
     FailureCode.SERVER_LOST: "Try again; the avatar server stopped, and another one takes over.",

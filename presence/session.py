@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from domain.failures import FailureCode, Refused
 from domain.session import EndReason
@@ -15,12 +16,15 @@ from presence.pictures import load_portrait
 from presence.pictures import warm_up as warm_pictures
 from presence.playback import Playback
 from presence.processes.protocol import Event, Join, Published, RoomSeen, Served
-from presence.renderers.base import Renderer, Track
+from presence.renderers.base import Pixels, Renderer, Track
 from presence.renderers.marker import MarkedRenderer
+from presence.renderers.registry import find_renderer
 from presence.renderers.still import StillRenderer
 from presence.rooms.base import AvatarRoom, Occupancy, OccupancyListener, Publication, VideoFormat, room_refused
 from presence.rooms.livekit import LiveKitRoom
 from presence.rooms.livekit import warm_up as warm_rooms
+from presence.speech.soxr import SoxrResampler
+from presence.speech.speech_queue import SpeechQueue
 
 log = logging.getLogger(__name__)
 
@@ -29,19 +33,21 @@ SERVED_EVERY_S = 1.0
 GOODBYE_S = 0.1
 """What the last message has to leave the machine."""
 USUAL_SIZE = (1280, 960)
+USUAL_RENDERER = "warp"
 
 
-def open_room(platform: str, video: VideoFormat, seen: OccupancyListener) -> AvatarRoom:
+def open_room(platform: str, video: VideoFormat, seen: OccupancyListener, speech: SpeechQueue) -> AvatarRoom:
     """A room of a platform; Refused where this server cannot join such rooms."""
     if platform != "livekit":
         raise Refused(FailureCode.ROOM_PLATFORM_UNAVAILABLE, f"This server joins no rooms of platform {platform}")
-    return LiveKitRoom(video, seen)
+    return LiveKitRoom(video, seen, speech)
 
 
 def warm_up() -> None:
     """Do what a join would otherwise wait for; spares have the time."""
     warm_pictures(*USUAL_SIZE)
     warm_rooms()
+    find_renderer(USUAL_RENDERER)
 
 
 class AvatarSession:
@@ -52,8 +58,9 @@ class AvatarSession:
         self._report = report
         self._sequence = 0
         self._published_at: float | None = None
-        self._renderer: Renderer = MarkedRenderer(StillRenderer()) if join.frame_marker else StillRenderer()
-        self._room = open_room(join.platform, self._video_format(), self._on_seen)
+        self._renderer: Renderer = StillRenderer()
+        self._speech = SpeechQueue(asyncio.get_running_loop(), SoxrResampler)
+        self._room = open_room(join.platform, self._video_format(), self._on_seen, self._speech)
 
     @property
     def published(self) -> bool:
@@ -131,7 +138,17 @@ class AvatarSession:
             log.exception("the portrait cannot be shown")
             raise Refused(FailureCode.INTERNAL_ERROR, "The portrait cannot be shown") from error
         size = (self._join.width, self._join.height)
-        return Playback(sink=self._room, renderer=self._renderer, track=track, size=size, fps=self._join.fps)
+        playback = Playback(
+            sink=self._room,
+            renderer=self._renderer,
+            track=track,
+            size=size,
+            fps=self._join.fps,
+            av_offset_s=self._join.av_offset_ms / 1000,
+        )
+        playback.feed = self._speech
+        self._speech.drop_lead = playback.drop_lead
+        return playback
 
     def _load(self) -> Track:
         image = load_portrait(Path(self._join.portrait_path), sha256=self._join.portrait_sha256)
@@ -140,7 +157,16 @@ class AvatarSession:
                 f"the portrait is {image.shape[1]}x{image.shape[0]}, not {self._join.width}x{self._join.height}"
             )
         keypoints = np.array(self._join.keypoints, np.float32).reshape(-1, 2)
-        # The still renderer prepares in milliseconds. One with a bank will find it made beside the portrait.
+        try:
+            return self._prepared(find_renderer(self._join.renderer), image, keypoints)
+        except ValueError as error:
+            # A picture that stands still is better than none.
+            log.warning("the renderer %s cannot take this portrait: %s", self._join.renderer, error)
+            return self._prepared(StillRenderer(), image, keypoints)
+
+    def _prepared(self, renderer: Renderer, image: Pixels, keypoints: NDArray[np.float32]) -> Track:
+        """A track of a renderer that has made what it needs. The built-in ones take tens of milliseconds for it."""
+        self._renderer = MarkedRenderer(renderer) if self._join.frame_marker else renderer
         with tempfile.TemporaryDirectory(prefix="greenroom-") as folder:
             self._renderer.prepare(image, keypoints, Path(folder))
             return self._renderer.open(self._renderer.load(Path(folder)), self._join.generation)

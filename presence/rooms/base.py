@@ -47,7 +47,10 @@ class AvatarRoom(MediaSink, Protocol):
     """A room that an avatar is in for once."""
 
     async def connect(self, url: str, token: str, *, within_s: float) -> None:
-        """Enter. Refused with ROOM_TOKEN_REFUSED, ROOM_UNREACHABLE or ROOM_JOIN_FAILED; no message holds the token."""
+        """Enter. Refused with ROOM_TOKEN_REFUSED, ROOM_UNREACHABLE, ROOM_JOIN_FAILED or ROOM_ENCRYPTED.
+
+        No message holds the token. From now on the room's agent may speak and interrupt.
+        """
 
     async def publish(self) -> Publication:
         """Publish sound and picture; returns when the room has acknowledged both, and waits for no subscriber."""
@@ -65,6 +68,7 @@ class AvatarRoom(MediaSink, Protocol):
 _MESSAGES = {
     FailureCode.ROOM_TOKEN_REFUSED: "The room refused the token",
     FailureCode.ROOM_UNREACHABLE: "No room answered at this address",
+    FailureCode.ROOM_ENCRYPTED: "The room is end-to-end encrypted",
     FailureCode.ROOM_JOIN_FAILED: "The room did not let the avatar publish",
 }
 

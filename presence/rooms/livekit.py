@@ -1,4 +1,4 @@
-"""A LiveKit room as an avatar sees it: publishes one voice and one picture, subscribes to nothing."""
+"""A LiveKit room as an avatar sees it: publishes one voice and one picture, takes its agent's speech, no tracks."""
 
 import asyncio
 import json
@@ -14,7 +14,10 @@ from presence.redaction import Redactor
 from presence.rooms.base import OccupancyListener, Publication, VideoFormat, room_refused
 from presence.rooms.livekit_census import Census
 from presence.rooms.livekit_reasons import end_reason, join_failure, websocket_url
-from presence.speech.conversion import SAMPLE_RATE, Sound
+from presence.rooms.livekit_speech import LiveKitSpeech
+from presence.speech.conversion import SAMPLE_RATE, Sound, SpeechFormat
+from presence.speech.soxr import SoxrResampler
+from presence.speech.speech_queue import SpeechQueue
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +32,13 @@ def warm_up() -> None:
     source = rtc.VideoSource(2, 2)
     rtc.LocalVideoTrack.create_video_track("warm-up", source)
     rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS, loop=asyncio.get_running_loop())
+    SoxrResampler(SpeechFormat().rate)
 
 
 class LiveKitRoom:
     """One stay of one avatar. Tracks are made while it connects: they take the SDK as long as a tenth of a connect."""
 
-    def __init__(self, video: VideoFormat, seen: OccupancyListener) -> None:
+    def __init__(self, video: VideoFormat, seen: OccupancyListener, speech: SpeechQueue) -> None:
         loop = self._loop = asyncio.get_running_loop()
         self._format = video
         self._redactor = Redactor()
@@ -42,10 +46,11 @@ class LiveKitRoom:
         self._lost: asyncio.Future[EndReason] = loop.create_future()
         self._connecting: asyncio.Future[None] | None = None
         self._census = Census(self._room, seen)
+        self._speech = LiveKitSpeech(self._room, speech)
         self._room.on("disconnected", self._on_disconnected)
 
     async def connect(self, url: str, token: str, *, within_s: float) -> None:
-        """Enter. Refused with ROOM_TOKEN_REFUSED, ROOM_UNREACHABLE or ROOM_JOIN_FAILED; no message holds the token."""
+        """Enter. Refused with a ROOM_ code; no message holds the token."""
         self._redactor.hide(token)
         options = rtc.RoomOptions(auto_subscribe=False)
         self._connecting = asyncio.ensure_future(self._room.connect(websocket_url(url), token, options))
@@ -63,6 +68,10 @@ class LiveKitRoom:
         if not self._may_publish():
             log.warning("the token does not allow to publish sound and picture")
             raise room_refused(FailureCode.ROOM_JOIN_FAILED)
+        if self._is_encrypted():
+            log.warning("the others encrypt what they publish, and the avatar has no key")
+            raise room_refused(FailureCode.ROOM_ENCRYPTED)
+        self._speech.enter()
 
     def _make_tracks(self) -> None:
         self._audio = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=_QUEUE_MS, loop=self._loop)
@@ -127,6 +136,7 @@ class LiveKitRoom:
     async def disconnect(self) -> None:
         """Leave. Does nothing where the room is lost already."""
         self._census.close()
+        self._speech.close()
         try:
             async with asyncio.timeout(_DISCONNECT_WITHIN_S):
                 if self._connecting is not None:
@@ -141,6 +151,11 @@ class LiveKitRoom:
         permissions = self._room.local_participant.permissions
         needed = {TrackSource.SOURCE_CAMERA, TrackSource.SOURCE_MICROPHONE}
         return permissions.can_publish and needed <= (set(permissions.can_publish_sources) or needed)
+
+    def _is_encrypted(self) -> bool:
+        # Of the room itself nothing is told: that it is encrypted shows in what somebody has published in it already.
+        publications = (p for who in self._room.remote_participants.values() for p in who.track_publications.values())
+        return any(publication.encryption_type != rtc.EncryptionType.NONE for publication in publications)
 
     def _video_options(self) -> rtc.TrackPublishOptions:
         return rtc.TrackPublishOptions(

@@ -1,0 +1,367 @@
+"""Speech in a real room: livekit-agents' own output as the agent, and somebody who listens."""
+
+import asyncio
+import json
+import os
+import time
+import warnings
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from livekit import rtc
+
+from presence.processes.media_process import MediaProcess
+from presence.processes.pool import MediaPool
+from presence.processes.protocol import Join
+from support.agent_peer import AgentPeer
+from support.livekit_server import LiveKitServer
+from support.portrait_pictures import save_portrait
+from support.room_listener import RoomListener
+from support.speech_bench import tone
+from support.tokens import AVATAR_IDENTITY, avatar_token, person_token
+
+SIZE = (320, 240)
+POSITION_WITHIN_S = 0.02
+HEARD_WITHIN_S = 0.06
+"""A listener's jitter buffer stretches and squeezes; so exact is a length that it hears."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A room with a small avatar, its agent and somebody who listens."""
+
+    server: LiveKitServer
+    room: str
+    process: MediaProcess
+    agent: AgentPeer
+    listener: RoomListener
+
+    def mark(self) -> tuple[int, int, float]:
+        """How much was started and finished by now, and the time."""
+        return len(self.agent.started), len(self.agent.finished), time.monotonic()
+
+
+@pytest.fixture(scope="module")
+def agents_library() -> None:
+    """livekit-agents, imported before anything is timed; its own warnings are its own business."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from livekit.agents.voice import avatar  # noqa: F401, PLC0415 - takes seconds
+
+
+@asynccontextmanager
+async def small_avatar(pool: MediaPool, server: LiveKitServer, room: str, folder: Path) -> AsyncIterator[MediaProcess]:
+    """A small avatar in a room: nobody here looks at it."""
+    portrait = save_portrait(folder, *SIZE)
+    process = await pool.take()
+    await process.join(
+        Join(
+            session_id=f"session-of-{room}",
+            generation=1,
+            platform="livekit",
+            url=server.url,
+            token=avatar_token(server, room),
+            portrait_path=str(portrait.path),
+            width=SIZE[0],
+            height=SIZE[1],
+        )
+    )
+    yield process
+    await process.leave()
+
+
+def agent_token(server: LiveKitServer, room: str, identity: str = "agent") -> str:
+    """A token of an agent."""
+    return person_token(server, room, identity=identity, kind="agent")
+
+
+@pytest.fixture(scope="module")
+async def stage(
+    agents_library: None,
+    livekit_server: LiveKitServer,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Stage]:
+    """One avatar that all of these tests talk through, each starting in silence."""
+    server, room = livekit_server, f"room-{uuid4().hex[:12]}"
+    pool = MediaPool(environ=os.environ, spares=1)
+    await pool.start()
+    async with (
+        RoomListener(server.url, person_token(server, room)) as listener,
+        small_avatar(pool, server, room, tmp_path_factory.mktemp("small")) as process,
+        AgentPeer(server.url, agent_token(server, room)) as agent,
+    ):
+        yield Stage(server=server, room=room, process=process, agent=agent, listener=listener)
+    await pool.aclose()
+
+
+async def test_a_segment_is_heard_and_reported(stage: Stage) -> None:
+    """Half a second of speech is heard for half a second; the agent hears of its start and, once, of its end."""
+    started, finished, since = stage.mark()
+    await stage.agent.say(tone(0.5, 16_000))
+    last = (await stage.agent.wait_finished(finished + 1))[-1]
+    await asyncio.sleep(0.3)
+    assert last.position_s == pytest.approx(0.5, abs=0.005)
+    assert not last.interrupted
+    assert stage.listener.loud_s(since) == pytest.approx(0.5, abs=HEARD_WITHIN_S)
+    assert stage.listener.pitch(since) == pytest.approx(300, abs=6)
+    assert (len(stage.agent.started), len(stage.agent.finished)) == (started + 1, finished + 1)
+    assert stage.agent.started[-1] < last.at - 0.4
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels"), [(8_000, 1), (24_000, 1), (44_100, 1), (48_000, 1), (24_000, 2), (48_000, 2)]
+)
+async def test_any_rate_and_channels_keep_pitch_and_length(stage: Stage, rate: int, channels: int) -> None:
+    """Segments follow each other at other rates, and none is played at the wrong speed."""
+    _, finished, since = stage.mark()
+    samples = np.repeat(tone(0.3, rate)[:, None], channels, axis=1)
+    await stage.agent.say(samples, rate=rate, channels=channels)
+    last = (await stage.agent.wait_finished(finished + 1))[-1]
+    await asyncio.sleep(0.2)
+    assert last.position_s == pytest.approx(0.3, abs=0.005)
+    assert stage.listener.pitch(since) == pytest.approx(300, abs=8)
+    assert stage.listener.loud_s(since) == pytest.approx(0.3, abs=HEARD_WITHIN_S)
+
+
+async def test_segments_back_to_back_are_each_reported(stage: Stage) -> None:
+    """Two that are sent at once are heard one after the other, without a gap, and reported in order."""
+    started, finished, since = stage.mark()
+    await stage.agent.say(tone(0.3, 16_000))
+    await stage.agent.say(tone(0.4, 16_000))
+    ends = (await stage.agent.wait_finished(finished + 2))[finished:]
+    await asyncio.sleep(0.2)
+    assert [end.position_s for end in ends] == pytest.approx([0.3, 0.4], abs=0.005)
+    assert not any(end.interrupted for end in ends)
+    assert len(stage.agent.started) == started + 2
+    assert stage.listener.loud_s(since) == pytest.approx(0.7, abs=HEARD_WITHIN_S)
+
+
+async def test_an_interruption_while_speaking(stage: Stage) -> None:
+    """The agent learns within the moment how much was heard, to 20 ms; soon there is silence, and nothing starts."""
+    started, finished, _ = stage.mark()
+    await stage.agent.say(tone(5.0, 16_000))
+    await stage.agent.wait_started(started + 1)
+    await asyncio.sleep(0.5)
+    interrupted_at = time.monotonic()
+    stage.agent.interrupt()
+    last = (await stage.agent.wait_finished(finished + 1))[-1]
+    await asyncio.sleep(0.8)
+    assert last.interrupted
+    spoken_s = interrupted_at - stage.agent.started[started]
+    assert last.position_s == pytest.approx(spoken_s, abs=POSITION_WITHIN_S + 0.02)  # and two calls over the network
+    assert last.at - interrupted_at < 0.25
+    assert stage.listener.loud()[-1] - interrupted_at < 0.5
+    assert (len(stage.agent.started), len(stage.agent.finished)) == (started + 1, finished + 1)
+
+
+async def test_an_interruption_of_what_was_not_heard_yet(stage: Stage) -> None:
+    """Of two segments, both come back at once: the one that was heard in part, and the one that never began."""
+    started, finished, _ = stage.mark()
+    await stage.agent.say(tone(3.0, 16_000))
+    await stage.agent.say(tone(3.0, 16_000))
+    await stage.agent.wait_started(started + 1)
+    stage.agent.interrupt()
+    ends = (await stage.agent.wait_finished(finished + 2, within_s=1.0))[finished:]
+    assert [end.interrupted for end in ends] == [True, True]
+    assert ends[0].position_s < 0.3
+    assert ends[1].position_s == 0
+    assert len(stage.agent.started) == started + 1
+
+
+async def test_interruptions_without_speech_are_answered_and_change_nothing(stage: Stage) -> None:
+    """Some agents interrupt whenever the user speaks: nothing is reported, and the next segment is whole."""
+    _, finished, _ = stage.mark()
+    assert await stage.agent.call("lk.clear_buffer") == "ok"
+    assert await stage.agent.call("lk.clear_buffer") == "ok"
+    await stage.agent.say(tone(0.2, 16_000))
+    ends = (await stage.agent.wait_finished(finished + 1))[finished:]
+    assert await stage.agent.call("lk.clear_buffer") == "ok"
+    await asyncio.sleep(0.1)
+    assert [end.position_s for end in ends] == pytest.approx([0.2], abs=0.005)
+    assert len(stage.agent.finished) == finished + 1
+
+
+async def test_twenty_interruptions_in_a_row(stage: Stage) -> None:
+    """Each segment is finished exactly once, in order, and the one after them all is heard in full."""
+    started, finished, _ = stage.mark()
+    for turn in range(20):
+        before = len(stage.agent.started)
+        await stage.agent.say(tone(2.0, 16_000))
+        if turn % 2:
+            await stage.agent.wait_started(before + 1)
+        stage.agent.interrupt()
+        await stage.agent.wait_finished(finished + turn + 1, within_s=1.0)
+    since = time.monotonic()
+    await stage.agent.say(tone(0.3, 16_000))
+    ends = (await stage.agent.wait_finished(finished + 21))[finished:]
+    await asyncio.sleep(0.3)
+    assert [end.interrupted for end in ends] == [True] * 20 + [False]
+    assert all(end.position_s < 0.5 for end in ends[:20])
+    assert ends[20].position_s == pytest.approx(0.3, abs=0.005)
+    assert len(stage.agent.finished) == finished + 21
+    assert 11 <= len(stage.agent.started) - started <= 21
+    assert stage.listener.loud_s(since + 0.3) <= 0.3
+
+
+async def test_only_the_agent_may_speak_and_interrupt(stage: Stage) -> None:
+    """A stranger is rejected, and what it sends is not heard; the agent's speech goes on."""
+    _, finished, since = stage.mark()
+    stranger = rtc.Room()
+    await stranger.connect(
+        stage.server.url, agent_token(stage.server, stage.room, "stranger"), rtc.RoomOptions(auto_subscribe=False)
+    )
+    await send(stranger, tone(1.0, 16_000), {})
+    await asyncio.sleep(0.3)
+    assert stage.listener.loud_s(since) == 0
+    await stage.agent.say(tone(0.5, 16_000))
+    await stage.listener.wait_sound(since=since)
+    answer = await stranger.local_participant.perform_rpc(
+        destination_identity=AVATAR_IDENTITY, method="lk.clear_buffer", payload=""
+    )
+    last = (await stage.agent.wait_finished(finished + 1))[-1]
+    await stranger.disconnect()
+    assert answer == "reject"
+    assert not last.interrupted
+
+
+async def send(
+    room: rtc.Room, samples: np.ndarray[tuple[int], np.dtype[np.int16]], attributes: dict[str, str], *, end: bool = True
+) -> rtc.ByteStreamWriter:
+    """Send speech as other agents than livekit's do; chunks of an odd number of bytes."""
+    writer = await room.local_participant.stream_bytes(
+        "AUDIO_x", topic="lk.audio_stream", destination_identities=[AVATAR_IDENTITY], attributes=attributes
+    )
+    await write(writer, samples)
+    if end:
+        await writer.aclose()
+    return writer
+
+
+async def write(writer: rtc.ByteStreamWriter, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
+    """Write speech in chunks of 1,001 bytes."""
+    pcm = samples.tobytes()
+    for start in range(0, len(pcm), 1_001):
+        await writer.write(pcm[start : start + 1_001])
+
+
+class OtherAgent:
+    """An agent that notes what it is told, and may refuse the first calls."""
+
+    def __init__(self, stage_room: rtc.Room) -> None:
+        self.room = stage_room
+        self.told: list[dict[str, object]] = []
+        self.calls = count()
+        self._changed = asyncio.Event()
+        self.refusals = 0
+
+    def listen(self) -> None:
+        """Register for the ends of playback, and for nothing else."""
+        self.room.local_participant.register_rpc_method("lk.playback_finished", self._on_finished)
+
+    def _on_finished(self, call: rtc.RpcInvocationData) -> str:
+        next(self.calls)
+        if self.refusals:
+            self.refusals -= 1
+            raise rtc.RpcError(1505, "not now")
+        self.told.append(json.loads(call.payload))
+        self._changed.set()
+        return "ok"
+
+    async def wait_told(self, number: int, *, within_s: float = 3.0) -> list[dict[str, object]]:
+        """Wait until it was told so often."""
+        async with asyncio.timeout(within_s):
+            while len(self.told) < number:
+                self._changed.clear()
+                await self._changed.wait()
+        return self.told
+
+
+@asynccontextmanager
+async def other_agent(server: LiveKitServer, room_name: str, identity: str = "agent") -> AsyncIterator[OtherAgent]:
+    """An agent that speaks the protocol by itself."""
+    room = rtc.Room()
+    await room.connect(server.url, agent_token(server, room_name, identity), rtc.RoomOptions(auto_subscribe=False))
+    agent = OtherAgent(room)
+    agent.listen()
+    yield agent
+    await room.disconnect()
+
+
+async def test_a_stream_that_never_ends_is_heard_after_each_interruption(
+    livekit_server: LiveKitServer, media_pool: MediaPool, room_name: str, tmp_path: Path
+) -> None:
+    """One stream for a whole session, without attributes, as Pipecat sends: it is told of one end, and always heard."""
+    async with (
+        RoomListener(livekit_server.url, person_token(livekit_server, room_name)) as listener,
+        small_avatar(media_pool, livekit_server, room_name, tmp_path),
+        other_agent(livekit_server, room_name) as agent,
+    ):
+        writer = await send(agent.room, tone(1.5, 16_000), {}, end=False)
+        for turn in range(3):
+            await listener.wait_sound(since=time.monotonic())
+            answer = await agent.room.local_participant.perform_rpc(
+                destination_identity=AVATAR_IDENTITY, method="lk.clear_buffer", payload=""
+            )
+            assert answer == "ok"
+            await asyncio.sleep(0.4)
+            since = time.monotonic()
+            assert listener.loud_s(since - 0.05) == 0
+            await write(writer, tone(1.5 if turn < 2 else 0.4, 16_000))
+        await asyncio.sleep(0.9)
+        assert listener.loud_s(since) == pytest.approx(0.4, abs=HEARD_WITHIN_S)
+        assert listener.pitch(since) == pytest.approx(300, abs=6)
+        await writer.aclose()
+        await asyncio.sleep(0.1)
+    assert [told["interrupted"] for told in agent.told] == [True]
+    assert set(agent.told[0]) == {"playback_position", "interrupted", "synchronized_transcript"}
+
+
+async def test_an_agent_that_returns_or_is_replaced_is_heard(
+    livekit_server: LiveKitServer, media_pool: MediaPool, room_name: str, tmp_path: Path
+) -> None:
+    """What an agent had not ended when it left is forgotten, and never told to the next one of the same identity."""
+    async with (
+        RoomListener(livekit_server.url, person_token(livekit_server, room_name)) as listener,
+        small_avatar(media_pool, livekit_server, room_name, tmp_path),
+    ):
+        async with other_agent(livekit_server, room_name) as first:
+            await send(first.room, tone(20.0, 16_000), {}, end=False)
+            await listener.wait_sound()
+            async with other_agent(livekit_server, room_name) as second:
+                await asyncio.sleep(0.5)
+                since = time.monotonic()
+                assert listener.loud_s(since - 0.05) == 0
+                await send(second.room, tone(0.3, 16_000), {"sample_rate": "16000", "num_channels": "1"})
+                assert [told["interrupted"] for told in await second.wait_told(1)] == [False]
+                await send(second.room, tone(20.0, 16_000), {}, end=False)
+                await listener.wait_sound(since=time.monotonic())
+        await asyncio.sleep(0.4)
+        async with other_agent(livekit_server, room_name) as third:
+            third.refusals = 2
+            await send(third.room, tone(0.2, 16_000), {})
+            (told,) = await third.wait_told(1)
+            assert next(third.calls) == 3
+            assert told["playback_position"] == pytest.approx(0.2, abs=0.005)
+            assert first.told == []
+            assert len(second.told) == 1
+
+
+async def test_a_stream_without_its_end_is_ended_by_the_next_one(
+    livekit_server: LiveKitServer, media_pool: MediaPool, room_name: str, tmp_path: Path
+) -> None:
+    """A lost end does not hold up what is said next, and both are reported."""
+    async with (
+        small_avatar(media_pool, livekit_server, room_name, tmp_path),
+        other_agent(livekit_server, room_name) as agent,
+    ):
+        await send(agent.room, tone(0.3, 16_000), {}, end=False)
+        await send(agent.room, tone(0.2, 16_000), {})
+        told = await agent.wait_told(2)
+    assert [end["interrupted"] for end in told] == [False, False]
+    assert [end["playback_position"] for end in told] == pytest.approx([0.3, 0.2], abs=0.005)

@@ -114,6 +114,37 @@ def test_a_face_at_the_edge_is_drawn_as_far_as_it_shows(tmp_path: Path, shift: t
         frame(track, voice(0.04), index)
 
 
+@pytest.mark.parametrize("wrong", [-1.0, 1300.0, float("nan")])
+def test_keypoints_beyond_the_picture_are_refused(tmp_path: Path, wrong: float) -> None:
+    """There is no mouth to draw: a ValueError, and nothing written."""
+    points = DRAWN_POINTS.copy()
+    points[4, 0] = wrong
+    with pytest.raises(ValueError, match="beyond"):
+        WarpRenderer().prepare(drawn(), points, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("shape", [(1280, 960), (500, 500), (240, 320)])
+def test_noise_and_flat_grey_are_drawn_too(tmp_path: Path, shape: tuple[int, int]) -> None:
+    """Whatever the pixels are, every frame is made, without a warning, and in limited range."""
+    height, width = shape
+    points = (DRAWN_POINTS - (640, 450)) * (height / 960) + np.array([width / 2, height / 2])
+    for noisy in (True, False):
+        rng = np.random.default_rng(2)
+        image = (
+            rng.integers(0, 256, (height, width, 3), np.uint8) if noisy else np.full((height, width, 3), 90, np.uint8)
+        )
+        track = WarpRenderer().open(load(tmp_path, image, points.astype(np.float32)), 1)
+        picture = Picture(width, height)
+        for index in range(60):
+            job = track.job(voice(0.04), index, AvatarState.SPEAKING, picture.i420)
+            WarpRenderer().render_batch([job])
+            luma, *chroma = planes_of(picture.i420)
+            assert luma.min() >= 16
+            assert luma.max() <= 235
+            assert max(plane.max() for plane in chroma) <= 240
+
+
 def test_a_bank_takes_little_time_and_room(tmp_path: Path) -> None:
     """A bank for 1280x960 costs less than the goal of a second of CPU, by far, and two megabytes."""
     image, points = smiling()

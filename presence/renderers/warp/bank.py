@@ -51,13 +51,19 @@ class Bank(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def build_bank(image: Pixels, keypoints: Floats) -> Bank:
-    """Measure and paint; `image` is RGB (height, width, 3) with even sides. ValueError for keypoints of no face."""
+    """Measure and paint; `image` is RGB (height, width, 3) with even sides.
+
+    ValueError for keypoints of no face, or beyond the picture.
+    """
+    height, width = image.shape[:2]
+    if not np.all((keypoints >= 0) & (keypoints <= (width - 1, height - 1))):
+        raise ValueError("the keypoints lie beyond the picture")
     face = face_from(keypoints)
     line, lids = find_lip_line(image, face), paint_lids(image, face)
     fit = Fit(
         version=VERSION,
-        width=image.shape[1],
-        height=image.shape[0],
+        width=width,
+        height=height,
         keypoints=tuple((float(x), float(y)) for x, y in keypoints),
         lip_curve=line.curve,
         teeth=line.teeth,

@@ -23,13 +23,13 @@ UP, DOWN = (0.065, 0.115), (0.055, 0.085)
 IRIS = 0.05
 SEARCH, PULL = 0.1, 25.0
 """A place so far from the keypoint must be so many grey levels darker to be taken for the pupil."""
-LASHES = 0.03
+LASHES = 0.05
 """The skin begins so far beyond the lids: lashes must not stain it."""
 REACH = (0.34, 0.26, 0.22)
 """Of a patch from the pupil, over the eyes' distance: sideways, up, down."""
 GRAIN = 0.7
 """How much of the cheek's texture the lid takes."""
-FRINGE, FRINGE_SOLID = 0.014, 0.55
+FRINGE, FRINGE_SOLID = 0.017, 0.62
 """The lashes along the lid's edge: thickness over the eyes' distance, and strength."""
 
 
@@ -164,7 +164,7 @@ def _lid(
     inside = 1 - ramp(np.abs(x), 1.05, 1.3)
     # The closed lid hides what little of the eye lies below its edge, too: the fit is not that exact.
     end = edge + (0.03 * eyes if level == 1 else 0)
-    cover = ramp(y, upper - 0.035 * eyes, upper - 0.005 * eyes) * (1 - ramp(y, end - soft, end + soft)) * inside
+    cover = ramp(y, upper - 0.065 * eyes, upper - 0.03 * eyes) * (1 - ramp(y, end - soft, end + soft)) * inside
     # A closed lid is a ball: light in its middle, darker towards the crease.
     height = np.clip((y - upper) / np.maximum(edge - upper, 1.0), 0, 1)
     shade = 0.93 + 0.11 * np.sin(np.pi * (0.15 + 0.7 * height))

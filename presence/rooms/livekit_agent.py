@@ -17,7 +17,9 @@ class AgentWatch:
     """The agent of this avatar: the one that the token names, else the first participant of kind agent.
 
     Between two agents, and between an agent's leaving and its return, lies a change of `tenure`. The SDK reports
-    everybody as gone while it reconnects; that is none.
+    everybody as gone while it reconnects; that is none. A server tells of those who have published and said nothing of
+    themselves up to 3 s late: an agent may speak before it is known, and one that is replaced before it was known
+    passes for the same.
     """
 
     def __init__(self, room: rtc.Room, *, left: Callable[[], None], listening: Callable[[bool], None]) -> None:
@@ -27,6 +29,8 @@ class AgentWatch:
         self._first = ""
         self.tenure = 0
         """Grows with each agent that leaves."""
+        self.out_of_sight = False
+        """Did it vanish in a reconnect, and has not come back yet?"""
         room.on("participant_connected", self._on_connected)
         room.on("participant_disconnected", self._on_disconnected)
         room.on("participant_attributes_changed", lambda _, participant: self._hear_state(participant))
@@ -37,19 +41,15 @@ class AgentWatch:
         named = self._room.local_participant.attributes.get(ON_BEHALF, "")
         return named or self._first_agent()
 
-    @property
-    def present(self) -> bool:
-        """Is it in the room, as far as can be seen now?"""
-        return self._participant() is not None
+    def may_be(self, identity: str) -> bool:
+        """Is it too early to say that somebody is not the agent?"""
+        return bool(identity) and not self.identity and identity not in self._room.remote_participants
 
     def look(self) -> None:
         """See who is there already; called once, when the room is entered."""
-        participant = self._participant()
+        participant = self._room.remote_participants.get(self.identity)
         if participant is not None:
             self._hear_state(participant)
-
-    def _participant(self) -> rtc.RemoteParticipant | None:
-        return self._room.remote_participants.get(self.identity)
 
     def _first_agent(self) -> str:
         others = self._room.remote_participants
@@ -59,11 +59,16 @@ class AgentWatch:
         return self._first
 
     def _on_connected(self, participant: rtc.RemoteParticipant) -> None:
+        if participant.identity == self.identity:
+            self.out_of_sight = False
         self._hear_state(participant)
 
     def _on_disconnected(self, participant: rtc.RemoteParticipant) -> None:
         named = self._room.local_participant.attributes.get(ON_BEHALF) or self._first
-        if self._room.connection_state != ConnectionState.CONN_CONNECTED or participant.identity != named:
+        if participant.identity != named:
+            return
+        if self._room.connection_state != ConnectionState.CONN_CONNECTED:
+            self.out_of_sight = True
             return
         self.tenure += 1
         self._listening(False)

@@ -96,7 +96,7 @@ class PlaybackReports:
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + REACHABLE_WITHIN_S
         while tenure == self._agent.tenure and loop.time() < give_up_at:
-            if self._agent.present and self._room.connection_state == ConnectionState.CONN_CONNECTED:
+            if not self._agent.out_of_sight and self._room.connection_state == ConnectionState.CONN_CONNECTED:
                 return True
             await asyncio.sleep(_LOOK_EVERY_S)
         return False

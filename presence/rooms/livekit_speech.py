@@ -24,6 +24,9 @@ SETTLE_S: Final = 0.05
 """After a clear nothing of the stream is new so soon: it was on its way."""
 OVERLAP_S: Final = 0.2
 """A stream is given up when another one is open and nothing came on it for so long: its end was lost."""
+KNOWN_WITHIN_S: Final = 4.0
+"""A server tells of a silent participant up to 3 s late; a stream of somebody unknown waits so long."""
+_LOOK_EVERY_S: Final = 0.05
 
 
 class _Reported:
@@ -106,16 +109,20 @@ class LiveKitSpeech:
         for task in self._tasks:
             task.cancel()
 
-    def _on_stream(self, reader: rtc.ByteStreamReader, identity: str) -> None:
-        if not identity or identity != self._agent.identity:
+    def _on_stream(self, reader: rtc.ByteStreamReader, identity: str, waited_s: float = 0.0) -> None:
+        if self._agent.may_be(identity) and waited_s < KNOWN_WITHIN_S:
+            self._loop.call_later(_LOOK_EVERY_S, self._on_stream, reader, identity, waited_s + _LOOK_EVERY_S)
+        elif identity and identity == self._agent.identity:
+            self._take(reader)
+        else:
             log.warning("left out a stream of speech of somebody who is not the avatar's agent")
             reader.close()
-            return
+
+    def _take(self, reader: rtc.ByteStreamReader) -> None:
         for stream in list(self._open):
             self._supersede(stream, self._loop.time())
-        speech_format = read_format(reader.info.attributes)
         listener = _Reported(self._reports, self._agent.tenure)
-        stream = SpeechStream(self._queue, speech_format, listener, self._loop.time())
+        stream = SpeechStream(self._queue, read_format(reader.info.attributes), listener, self._loop.time())
         self._open[stream] = reader
         task = self._loop.create_task(self._read(stream, reader))
         self._tasks.add(task)

@@ -19,7 +19,7 @@ from livekit import rtc
 from presence.processes.media_process import MediaProcess
 from presence.processes.pool import MediaPool
 from presence.processes.protocol import Join
-from support.agent_peer import AgentPeer
+from support.agent_peer import AgentPeer, agent_token, call_avatar, set_state
 from support.livekit_server import LiveKitServer
 from support.portrait_pictures import save_portrait
 from support.room_listener import RoomListener
@@ -74,11 +74,6 @@ async def small_avatar(pool: MediaPool, server: LiveKitServer, room: str, folder
     )
     yield process
     await process.leave()
-
-
-def agent_token(server: LiveKitServer, room: str, identity: str = "agent") -> str:
-    """A token of an agent."""
-    return person_token(server, room, identity=identity, kind="agent")
 
 
 @pytest.fixture(scope="module")
@@ -221,9 +216,7 @@ async def test_only_the_agent_may_speak_and_interrupt(stage: Stage) -> None:
     assert stage.listener.loud_s(since) == 0
     await stage.agent.say(tone(0.5, 16_000))
     await stage.listener.wait_sound(since=since)
-    answer = await stranger.local_participant.perform_rpc(
-        destination_identity=AVATAR_IDENTITY, method="lk.clear_buffer", payload=""
-    )
+    answer = await call_avatar(stranger, "lk.clear_buffer")
     last = (await stage.agent.wait_finished(finished + 1))[-1]
     await stranger.disconnect()
     assert answer == "reject"
@@ -289,6 +282,7 @@ async def other_agent(server: LiveKitServer, room_name: str, identity: str = "ag
     await room.connect(server.url, agent_token(server, room_name, identity), rtc.RoomOptions(auto_subscribe=False))
     agent = OtherAgent(room)
     agent.listen()
+    await set_state(room, "initializing")
     yield agent
     await room.disconnect()
 
@@ -305,10 +299,7 @@ async def test_a_stream_that_never_ends_is_heard_after_each_interruption(
         writer = await send(agent.room, tone(1.5, 16_000), {}, end=False)
         for turn in range(3):
             await listener.wait_sound(since=time.monotonic())
-            answer = await agent.room.local_participant.perform_rpc(
-                destination_identity=AVATAR_IDENTITY, method="lk.clear_buffer", payload=""
-            )
-            assert answer == "ok"
+            assert await call_avatar(agent.room, "lk.clear_buffer") == "ok"
             await asyncio.sleep(0.4)
             since = time.monotonic()
             assert listener.loud_s(since - 0.05) == 0

@@ -6,12 +6,25 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from livekit import rtc
+from livekit import api, rtc
 from numpy.typing import NDArray
 
+from support.livekit_server import LiveKitServer
 from support.tokens import AVATAR_IDENTITY
 
 CHUNK_S = 0.1
+
+
+def agent_token(server: LiveKitServer, room: str, identity: str = "agent") -> str:
+    """A token as LiveKit gives to an agent's job: it may tell the others of its state."""
+    grants = api.VideoGrants(room_join=True, room=room, can_update_own_metadata=True)
+    token = api.AccessToken(server.api_key, server.api_secret).with_identity(identity).with_kind("agent")
+    return token.with_grants(grants).to_jwt()
+
+
+async def set_state(room: rtc.Room, state: str) -> None:
+    """Tell the others what the agent does, as AgentSession does."""
+    await room.local_participant.set_attributes({"lk.agent.state": state})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +48,6 @@ class AgentPeer:
         self._rate = sample_rate
         self.started: list[float] = []
         self.finished: list[Played] = []
-        self.strange: list[rtc.RpcInvocationData] = []
         self._changed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -98,6 +110,12 @@ class AgentPeer:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def call(self, method: str, *, who: str = AVATAR_IDENTITY) -> str:
+    async def call(self, method: str) -> str:
         """Call the avatar directly."""
-        return await self.room.local_participant.perform_rpc(destination_identity=who, method=method, payload="")
+        return await call_avatar(self.room, method)
+
+
+async def call_avatar(room: rtc.Room, method: str) -> str:
+    """Call the avatar's method from a room; returns its answer."""
+    me = room.local_participant
+    return await me.perform_rpc(destination_identity=AVATAR_IDENTITY, method=method, payload="")

@@ -19,14 +19,14 @@ def test_a_closed_mouth_parts_at_its_dark_line(sag: int) -> None:
     """The curve follows the line within two pixels, whichever way it bends, and is trusted."""
     line = find_lip_line(drawn(sag=sag), face_from(DRAWN_POINTS))
     assert heights(line)[2:-2] == pytest.approx(line_of(sag)[2:-2], abs=2)
-    assert not line.teeth
+    assert not line.parted
     assert line.quality > 0.9
 
 
 def test_a_smile_parts_below_its_teeth() -> None:
     """Upper teeth that the portrait shows stay above the line, so that they stay where they are."""
     line = find_lip_line(drawn(sag=22, teeth=True), face_from(DRAWN_POINTS))
-    assert line.teeth
+    assert line.parted
     assert heights(line)[6:-6] == pytest.approx(line_of(22)[6:-6], abs=4)
 
 
@@ -34,7 +34,7 @@ def test_a_photographed_smile_is_one() -> None:
     """Real teeth are told from lips and skin, and the mouth is trusted a little less than a closed one."""
     image, points = smiling()
     line = find_lip_line(image, face_from(points))
-    assert line.teeth
+    assert line.parted
     assert 0.5 < line.quality < 0.9
     assert np.polyval(line.curve, 0.0) > 0.15
 
@@ -62,3 +62,19 @@ def test_keypoints_of_no_face_are_refused() -> None:
     for points in (np.full((5, 2), 100, np.float32), DRAWN_POINTS[[1, 0, 2, 4, 3]]):
         with pytest.raises(ValueError, match="no face"):
             face_from(points)
+
+
+def test_an_open_mouth_parts_at_its_lower_lip() -> None:
+    """What stands open stays open above the line; such a mouth is trusted half as much as a closed one."""
+    line = find_lip_line(drawn(sag=20, gap=24), face_from(DRAWN_POINTS))
+    assert line.parted
+    assert heights(line)[6:-6] == pytest.approx(line_of(20)[6:-6], abs=5)
+    assert 0.2 < line.quality <= 0.5
+
+
+def test_a_beard_is_no_open_mouth() -> None:
+    """Dark from the lips to the chin is hair: the mouth does not part in the middle of it."""
+    image = drawn()
+    image[524:620, 560:720] = (60, 45, 40)
+    line = find_lip_line(image, face_from(DRAWN_POINTS))
+    assert not line.parted

@@ -22,19 +22,22 @@ def smiling() -> tuple[Rgb, Points]:
     return astronaut(*SIZE), SMILING_POINTS
 
 
-def drawn(*, sag: int = 0, teeth: bool = False, lips: bool = True) -> Rgb:
-    """A face, 1280x960. The middle of the line between its lips lies `sag` pixels below the corners."""
+def drawn(*, sag: int = 0, teeth: bool = False, lips: bool = True, gap: int = 0) -> Rgb:
+    """A face, 1280x960. The middle of the line between its lips lies `sag` pixels below the corners.
+
+    With a gap, the mouth stands open by so many pixels above that line.
+    """
     rgb = np.full((SIZE[1], SIZE[0], 3), (120, 140, 150), np.uint8)
     cv2.ellipse(rgb, (640, 450), (150, 200), 0, 0, 360, SKIN, -1)
     for x, y in DRAWN_POINTS[:2].astype(int):
         cv2.ellipse(rgb, (int(x), int(y)), (24, 10), 0, 0, 360, (240, 240, 240), -1)
         cv2.circle(rgb, (int(x), int(y)), 9, (40, 30, 25), -1)
     if lips:
-        draw_mouth(rgb, sag, teeth=teeth)
+        draw_mouth(rgb, sag, teeth=teeth, gap=gap)
     return np.asarray(cv2.GaussianBlur(rgb, (0, 0), 1.0), np.uint8)
 
 
-def draw_mouth(rgb: Rgb, sag: int, *, teeth: bool) -> None:
+def draw_mouth(rgb: Rgb, sag: int, *, teeth: bool, gap: int) -> None:
     """Lips around the line; with teeth, these lie above the line and there is none."""
     across = np.arange(592, 689)
     arch = 1 - ((across - 640) / 48) ** 2
@@ -45,7 +48,8 @@ def draw_mouth(rgb: Rgb, sag: int, *, teeth: bool) -> None:
             rgb[int(middle - 18 * high) : int(middle) + 1, column] = TEETH
             rgb[int(middle - 28 * high) : int(middle - 18 * high), column] = LIP
         else:
-            rgb[int(middle) - 1 : int(middle) + 2, column] = LINE
+            rgb[int(middle - gap * high) - 12 : int(middle - gap * high), column] = LIP
+            rgb[int(middle - gap * high) - 1 : int(middle) + 2, column] = LINE
 
 
 def line_of(sag: int) -> NDArray[np.float64]:

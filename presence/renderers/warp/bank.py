@@ -26,7 +26,7 @@ class Fit(msgspec.Struct, frozen=True, kw_only=True):
     height: int
     keypoints: tuple[tuple[float, float], ...]
     lip_curve: tuple[float, ...]
-    teeth: bool
+    parted: bool
     skin: tuple[float, float, float]
     lip_inset: float
     quality: float
@@ -47,7 +47,7 @@ class Bank(msgspec.Struct, frozen=True, kw_only=True):
     def line(self) -> LipLine:
         """Where the lips part."""
         fit = self.fit
-        return LipLine(curve=fit.lip_curve, teeth=fit.teeth, skin=fit.skin, inset=fit.lip_inset, quality=fit.quality)
+        return LipLine(curve=fit.lip_curve, parted=fit.parted, skin=fit.skin, inset=fit.lip_inset, quality=fit.quality)
 
 
 def build_bank(image: Pixels, keypoints: Floats) -> Bank:
@@ -66,7 +66,7 @@ def build_bank(image: Pixels, keypoints: Floats) -> Bank:
         height=height,
         keypoints=tuple((float(x), float(y)) for x, y in keypoints),
         lip_curve=line.curve,
-        teeth=line.teeth,
+        parted=line.parted,
         skin=line.skin,
         lip_inset=line.inset,
         quality=line.quality,

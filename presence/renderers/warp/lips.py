@@ -12,7 +12,8 @@ Pixels = NDArray[np.uint8]
 
 COLUMNS = np.linspace(-0.85, 0.85, 35, dtype=np.float32)
 """Where along the mouth the line is looked for: nearer to the corners there is only shadow."""
-DEPTHS = np.arange(-0.16, 0.44, 0.01, dtype=np.float32)
+CELL = 0.01
+DEPTHS = np.arange(-0.16, 0.44, CELL, dtype=np.float32)
 """How far above and below, in mouth units: the lower lip of a broad smile hangs a quarter unit below the corners."""
 BLUR = 0.02
 REACH = 0.13
@@ -25,9 +26,13 @@ TEETH_BRIGHT = 0.95
 """Least luma of teeth over the skin's ..."""
 TEETH_PALE = 5.0
 """... and by how much their Cr must be below the skin's: lips have more red than skin, teeth less."""
-TEETH_WIDE = 0.3
-"""Share of the columns that must show teeth, before the mouth counts as a smile."""
 TEETH_TALL = 0.04
+GAP_DARK = 0.42
+"""Largest luma of an open mouth's inside over the skin's: a shadow between lips is seldom that dark ..."""
+GAP_TALL = (0.08, 0.36)
+"""... and never that tall; a beard is taller."""
+SHOWN_WIDE = 0.3
+"""Share of the columns that must show teeth or a gap, before the mouth counts as parted."""
 
 FAINT, CLEAR = 0.02, 0.09
 """How much darker the line must be than both lips, over the skin's luma, to be trusted not at all, or fully."""
@@ -37,8 +42,8 @@ TURNED, FRONTAL = 0.60, 0.28
 """Yaw at which the mouth moves least, and up to which it moves fully."""
 TEETH_INSET, INSET = 0.012, (0.015, 0.045)
 """Of a smile; and least and largest of a closed mouth."""
-SMILE_TRUST = 0.8
-"""A smile shows its teeth at rest too: smaller movements look better on it."""
+SMILE_TRUST, GAP_TRUST = 0.8, 0.4
+"""A parted mouth stays parted at rest: smaller movements look better on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +52,9 @@ class LipLine:
 
     curve: tuple[float, ...]
     """Polynomial in u, highest power first: v of the line."""
-    teeth: bool
-    """Does the portrait show upper teeth? Then the line is their lower edge, and they stay where they are."""
+    parted: bool
+    """Does the portrait show upper teeth, or an open mouth? Then the line is the lower edge of what it shows, which
+    stays where it is."""
     skin: Colour
     """Median RGB of the skin around the mouth."""
     inset: float
@@ -65,18 +71,21 @@ def find_lip_line(image: Pixels, face: Face) -> LipLine:
     skin = _skin(image, face)
     skin_luma, skin_red = _luma_and_cr(np.array([skin], np.float32))
     teeth = (luma > TEETH_BRIGHT * skin_luma) & (red < skin_red - TEETH_PALE)
-    smiling = float((teeth.sum(axis=0) * 0.01 >= TEETH_TALL).mean()) >= TEETH_WIDE
-    if smiling:
-        columns, found = _below_teeth(teeth)
-        trust = SMILE_TRUST
+    ends = _gap_ends(luma < GAP_DARK * skin_luma)
+    smiling, gaping = (float(has.mean()) >= SHOWN_WIDE for has in (teeth.sum(axis=0) * CELL >= TEETH_TALL, ends > 0))
+    if smiling or gaping:
+        below = _lowest(teeth, TEETH_TALL) if smiling else ends
+        columns, found = _with_corners(below)
+        trust = SMILE_TRUST if smiling else GAP_TRUST
     else:
-        columns, found = _darkest(luma)
+        columns, found = COLUMNS, _darkest(luma)
         trust = _prominence(luma, found, float(skin_luma[0]))
     curve, error = _fit(columns, found)
     facing = float(np.clip((TURNED - abs(face.yaw)) / (TURNED - FRONTAL), 0, 1))
     quality = trust * float(np.clip(2 - 2 * error / CROOKED, 0, 1)) * facing
-    inset = TEETH_INSET if smiling else _shadow(luma, found)
-    return LipLine(curve=curve, teeth=smiling, skin=skin, inset=round(inset, 4), quality=round(quality, 3))
+    shown = smiling or gaping
+    inset = TEETH_INSET if shown else _shadow(luma, found)
+    return LipLine(curve=curve, parted=shown, skin=skin, inset=round(inset, 4), quality=round(quality, 3))
 
 
 def _sample(image: Pixels, points: Floats, sigma: float) -> Floats:
@@ -106,19 +115,39 @@ def _skin(image: Pixels, face: Face) -> Colour:
     return float(colours[0]), float(colours[1]), float(colours[2])
 
 
-def _below_teeth(teeth: NDArray[np.bool_]) -> tuple[Floats, Floats]:
-    """The lower edge of the teeth, column by column, and both corners, which have none."""
-    has = np.flatnonzero(teeth.sum(axis=0) * 0.01 >= TEETH_TALL)
-    lowest = len(DEPTHS) - 1 - np.argmax(teeth[::-1, has], axis=0)
-    columns = np.concatenate([[-1, -1], COLUMNS[has], [1, 1]]).astype(np.float32)
-    return columns, np.concatenate([[0.02, 0.02], DEPTHS[lowest] + 0.015, [0.02, 0.02]]).astype(np.float32)
+def _lowest(mask: NDArray[np.bool_], least: float) -> Floats:
+    """The lower edge of what is marked, column by column; 0 where less than `least` is."""
+    bottom = len(DEPTHS) - 1 - np.argmax(mask[::-1], axis=0)
+    return np.where(mask.sum(axis=0) * CELL >= least, DEPTHS[bottom] + 1.5 * CELL, 0)
 
 
-def _darkest(luma: Floats) -> tuple[Floats, Floats]:
+def _gap_ends(dark: NDArray[np.bool_]) -> Floats:
+    """The lower edge of a dark gap that begins near the corners' height, column by column; 0 where there is none."""
+    ends = np.zeros(dark.shape[1], np.float32)
+    for index, column in enumerate(dark.T):
+        started = np.flatnonzero(column & (np.abs(DEPTHS) <= REACH))
+        if not started.size:
+            continue
+        light = np.flatnonzero(~column[started[0] :])
+        tall = CELL * (light[0] if light.size else len(DEPTHS))
+        if GAP_TALL[0] <= tall <= GAP_TALL[1]:
+            ends[index] = DEPTHS[started[0]] + tall
+    return ends
+
+
+def _with_corners(below: Floats) -> tuple[Floats, Floats]:
+    """Where something ends, and both corners, where nothing is shown."""
+    has = np.flatnonzero(below)
+    columns = np.concatenate([[-1, -1], COLUMNS[has], [1, 1]])
+    return columns, np.concatenate([[0.02, 0.02], below[has], [0.02, 0.02]])
+
+
+def _darkest(luma: Floats) -> Floats:
     """The darkest depth of each column, the nearer ones preferred."""
     near = np.abs(DEPTHS) <= REACH
     cost = luma[near] + PULL * (DEPTHS[near, None] / REACH) ** 2
-    return COLUMNS, DEPTHS[near][cost.argmin(axis=0)]
+    found: Floats = DEPTHS[near][cost.argmin(axis=0)]
+    return found
 
 
 def _prominence(luma: Floats, found: Floats, skin_luma: float) -> float:
@@ -140,7 +169,7 @@ def _shadow(luma: Floats, found: Floats) -> float:
     half = (dark + np.where(under, luma, 0).max(axis=0)) / 2
     first = np.argmax(under & (luma >= half), axis=0) - line[0]
     middle = np.abs(COLUMNS) < 0.5  # noqa: PLR2004 - towards the corners there is shadow alone
-    return float(np.clip(0.01 * float(np.median(first[middle])), *INSET))
+    return float(np.clip(CELL * float(np.median(first[middle])), *INSET))
 
 
 def _fit(columns: Floats, found: Floats) -> tuple[tuple[float, ...], float]:

@@ -144,7 +144,7 @@ class Mouth:
 
     def _gaps(self, field: _Field, pose: MouthPose) -> tuple[Floats, Floats, Floats]:
         """Where the field's u comes from, and how far the lips are from the line there: down, up."""
-        smile = self._line.teeth
+        smile = self._line.parted
         wide = pose.width * (WIDER if pose.width > 0 else NARROWER) * (0.35 + 0.65 * pose.openness)
         wide *= SMILE_STIFF if smile else 1.0
         stretch = (1 + wide) * (1 - OPEN_NARROWS * pose.openness) - 1
@@ -170,7 +170,7 @@ class Mouth:
         lower = (1 - beside) * (down * (1 - chin) + jaw * chin) + common
         upper = common - (1 - beside) * up * (1 - ramp(-field.below, 0.10, 0.45))
         inset = np.float32(min(1.0, pose.openness * 5)) * np.clip(down * np.float32(3 / DROP), 0, 1)
-        upper_inset = np.float32(0.0 if self._line.teeth else UPPER_INSET)
+        upper_inset = np.float32(0.0 if self._line.parted else UPPER_INSET)
         lower_inset = np.float32(self._line.inset)
         lower = lower - inset * lower_inset * np.exp(-np.clip(field.below - down, 0, None) / 0.22)
         upper = upper + inset * upper_inset * np.exp(-np.clip(-up - field.below, 0, None) / 0.14)
@@ -189,7 +189,7 @@ class Mouth:
         gap = down + up
         cover = np.clip((depth + edge) / (2 * edge), 0, 1) * np.clip((down - field.below + edge) / (2 * edge), 0, 1)
         cover *= np.clip(gap / (3 * edge) - 0.3, 0, 1)
-        colours = self._paints.mix(field.u, field.below, depth, gap, openness=openness, teeth=not self._line.teeth)
+        colours = self._paints.mix(field.u, field.below, depth, gap, openness=openness, teeth=not self._line.parted)
         shadow = np.exp(-(((field.below - down) / 0.05) ** 2)) * (field.below > down) * np.clip(gap / DROP, 0, 1)
         rows, columns = self._in_box()
         luma = patch[0][rows, columns].astype(np.float32) * (1 - np.float32(0.16) * shadow)

@@ -16,6 +16,8 @@ CELL = 0.01
 DEPTHS = np.arange(-0.16, 0.44, CELL, dtype=np.float32)
 """How far above and below, in mouth units: the lower lip of a broad smile hangs a quarter unit below the corners."""
 BLUR = 0.02
+START = (-0.13, 0.20)
+"""What a parted mouth shows begins within these depths: the upper lip of a broad smile hangs low, too."""
 REACH = 0.13
 """A closed mouth's line is looked for as near as this to the line through the corners."""
 PULL = 12.0
@@ -26,7 +28,8 @@ TEETH_BRIGHT = 0.95
 """Least luma of teeth over the skin's ..."""
 TEETH_PALE = 5.0
 """... and by how much their Cr must be below the skin's: lips have more red than skin, teeth less."""
-TEETH_TALL = 0.04
+TEETH_TALL = (0.04, 0.30)
+"""Least and largest height of a row of teeth, in mouth units: what is taller is a pale chin."""
 GAP_DARK = 0.42
 """Largest luma of an open mouth's inside over the skin's: a shadow between lips is seldom that dark ..."""
 GAP_TALL = (0.08, 0.36)
@@ -38,6 +41,8 @@ FAINT, CLEAR = 0.02, 0.09
 """How much darker the line must be than both lips, over the skin's luma, to be trusted not at all, or fully."""
 CROOKED = 0.06
 """Distance from the curve that a quarter of the found points exceed, in mouth units, at which it is trusted no more."""
+UNTRUSTED = 0.05
+"""Below this quality the line is taken straight through the corners: a wrong one could open the chin."""
 TURNED, FRONTAL = 0.60, 0.28
 """Yaw at which the mouth moves least, and up to which it moves fully."""
 TEETH_INSET, INSET = 0.012, (0.015, 0.045)
@@ -71,11 +76,10 @@ def find_lip_line(image: Pixels, face: Face) -> LipLine:
     skin = _skin(image, face)
     skin_luma, skin_red = _luma_and_cr(np.array([skin], np.float32))
     teeth = (luma > TEETH_BRIGHT * skin_luma) & (red < skin_red - TEETH_PALE)
-    ends = _gap_ends(luma < GAP_DARK * skin_luma)
-    smiling, gaping = (float(has.mean()) >= SHOWN_WIDE for has in (teeth.sum(axis=0) * CELL >= TEETH_TALL, ends > 0))
+    teeth_ends, gap_ends = _ends(teeth, TEETH_TALL), _ends(luma < GAP_DARK * skin_luma, GAP_TALL)
+    smiling, gaping = (float((ends > 0).mean()) >= SHOWN_WIDE for ends in (teeth_ends, gap_ends))
     if smiling or gaping:
-        below = _lowest(teeth, TEETH_TALL) if smiling else ends
-        columns, found = _with_corners(below)
+        columns, found = _with_corners(teeth_ends if smiling else gap_ends)
         trust = SMILE_TRUST if smiling else GAP_TRUST
     else:
         columns, found = COLUMNS, _darkest(luma)
@@ -85,6 +89,8 @@ def find_lip_line(image: Pixels, face: Face) -> LipLine:
     quality = trust * float(np.clip(2 - 2 * error / CROOKED, 0, 1)) * facing
     shown = smiling or gaping
     inset = TEETH_INSET if shown else _shadow(luma, found)
+    if quality < UNTRUSTED:
+        curve = (0.0,)
     return LipLine(curve=curve, parted=shown, skin=skin, inset=round(inset, 4), quality=round(quality, 3))
 
 
@@ -115,23 +121,19 @@ def _skin(image: Pixels, face: Face) -> Colour:
     return float(colours[0]), float(colours[1]), float(colours[2])
 
 
-def _lowest(mask: NDArray[np.bool_], least: float) -> Floats:
-    """The lower edge of what is marked, column by column; 0 where less than `least` is."""
-    bottom = len(DEPTHS) - 1 - np.argmax(mask[::-1], axis=0)
-    return np.where(mask.sum(axis=0) * CELL >= least, DEPTHS[bottom] + 1.5 * CELL, 0)
+def _ends(mask: NDArray[np.bool_], tall: tuple[float, float]) -> Floats:
+    """The lower edge of the tallest marked stretch of an allowed height, column by column; 0 where there is none.
 
-
-def _gap_ends(dark: NDArray[np.bool_]) -> Floats:
-    """The lower edge of a dark gap that begins near the corners' height, column by column; 0 where there is none."""
-    ends = np.zeros(dark.shape[1], np.float32)
-    for index, column in enumerate(dark.T):
-        started = np.flatnonzero(column & (np.abs(DEPTHS) <= REACH))
-        if not started.size:
-            continue
-        light = np.flatnonzero(~column[started[0] :])
-        tall = CELL * (light[0] if light.size else len(DEPTHS))
-        if GAP_TALL[0] <= tall <= GAP_TALL[1]:
-            ends[index] = DEPTHS[started[0]] + tall
+    Only those count that begin within START.
+    """
+    ends = np.zeros(mask.shape[1], np.float32)
+    for index, column in enumerate(mask.T):
+        changes = np.flatnonzero(np.diff(np.concatenate([[False], column, [False]])))
+        starts, stops = changes[::2], changes[1::2]
+        heights, begins = CELL * (stops - starts), DEPTHS[0] + CELL * starts
+        fits = (heights >= tall[0]) & (heights <= tall[1]) & (begins >= START[0]) & (begins <= START[1])
+        if fits.any():
+            ends[index] = DEPTHS[0] + CELL * stops[np.argmax(heights * fits)]
     return ends
 
 

@@ -93,6 +93,7 @@ class LiveKitSpeech:
         self._room = room
         self._queue = queue
         self._open: dict[SpeechStream, rtc.ByteStreamReader] = {}
+        self._broken: SpeechStream | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._agent = AgentWatch(room, left=self._on_agent_left, listening=self._on_listening)
         self._reports = PlaybackReports(room, self._agent)
@@ -135,6 +136,7 @@ class LiveKitSpeech:
                 await asyncio.sleep(0)  # an iteration over what has come already lets nobody else run
         except rtc.StreamError as error:
             log.warning("a stream of speech broke off: %s", error.description)
+            self._broken = stream  # which may be the first that is heard of an agent's leaving
         finally:
             self._open.pop(stream, None)
             reader.close()
@@ -164,3 +166,5 @@ class LiveKitSpeech:
         for stream, reader in list(self._open.items()):
             stream.drop()
             reader.close()
+        if self._broken is not None:
+            self._broken.drop()

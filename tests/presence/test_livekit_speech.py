@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import time
 import warnings
 from collections.abc import AsyncIterator
@@ -14,8 +13,9 @@ from uuid import uuid4
 
 import numpy as np
 import pytest
-from livekit import rtc
+from livekit import api, rtc
 
+from domain.failures import FailureCode, Refused
 from presence.processes.media_process import MediaProcess
 from presence.processes.pool import MediaPool
 from presence.processes.protocol import Join
@@ -56,7 +56,9 @@ def agents_library() -> None:
 
 
 @asynccontextmanager
-async def small_avatar(pool: MediaPool, server: LiveKitServer, room: str, folder: Path) -> AsyncIterator[MediaProcess]:
+async def small_avatar(
+    pool: MediaPool, server: LiveKitServer, room: str, folder: Path, token: str = ""
+) -> AsyncIterator[MediaProcess]:
     """A small avatar in a room: nobody here looks at it."""
     portrait = save_portrait(folder, *SIZE)
     process = await pool.take()
@@ -66,7 +68,7 @@ async def small_avatar(pool: MediaPool, server: LiveKitServer, room: str, folder
             generation=1,
             platform="livekit",
             url=server.url,
-            token=avatar_token(server, room),
+            token=token or avatar_token(server, room),
             portrait_path=str(portrait.path),
             width=SIZE[0],
             height=SIZE[1],
@@ -80,19 +82,17 @@ async def small_avatar(pool: MediaPool, server: LiveKitServer, room: str, folder
 async def stage(
     agents_library: None,
     livekit_server: LiveKitServer,
+    media_pool: MediaPool,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Stage]:
     """One avatar that all of these tests talk through, each starting in silence."""
     server, room = livekit_server, f"room-{uuid4().hex[:12]}"
-    pool = MediaPool(environ=os.environ, spares=1)
-    await pool.start()
     async with (
         RoomListener(server.url, person_token(server, room)) as listener,
-        small_avatar(pool, server, room, tmp_path_factory.mktemp("small")) as process,
+        small_avatar(media_pool, server, room, tmp_path_factory.mktemp("small")) as process,
         AgentPeer(server.url, agent_token(server, room)) as agent,
     ):
         yield Stage(server=server, room=room, process=process, agent=agent, listener=listener)
-    await pool.aclose()
 
 
 async def test_a_segment_is_heard_and_reported(stage: Stage) -> None:
@@ -297,13 +297,13 @@ async def test_a_stream_that_never_ends_is_heard_after_each_interruption(
         other_agent(livekit_server, room_name) as agent,
     ):
         writer = await send(agent.room, tone(1.5, 16_000), {}, end=False)
-        for turn in range(3):
+        for turn in range(2):
             await listener.wait_sound(since=time.monotonic())
             assert await call_avatar(agent.room, "lk.clear_buffer") == "ok"
             await asyncio.sleep(0.4)
             since = time.monotonic()
             assert listener.loud_s(since - 0.05) == 0
-            await write(writer, tone(1.5 if turn < 2 else 0.4, 16_000))
+            await write(writer, tone(1.5 if turn < 1 else 0.4, 16_000))
         await asyncio.sleep(0.9)
         assert listener.loud_s(since) == pytest.approx(0.4, abs=HEARD_WITHIN_S)
         assert listener.pitch(since) == pytest.approx(300, abs=6)
@@ -356,3 +356,48 @@ async def test_a_stream_without_its_end_is_ended_by_the_next_one(
         told = await agent.wait_told(2)
     assert [end["interrupted"] for end in told] == [False, False]
     assert [end["playback_position"] for end in told] == pytest.approx([0.3, 0.2], abs=0.005)
+
+
+async def test_without_a_name_in_the_token_the_first_agent_is_the_agent(
+    livekit_server: LiveKitServer, media_pool: MediaPool, room_name: str, tmp_path: Path
+) -> None:
+    """An agent that the server has not told of yet is heard; persons and a second agent are not."""
+    grants = api.VideoGrants(room_join=True, room=room_name)
+    nameless = api.AccessToken(livekit_server.api_key, livekit_server.api_secret).with_identity(AVATAR_IDENTITY)
+    token = nameless.with_kind("agent").with_grants(grants).to_jwt()
+    async with small_avatar(media_pool, livekit_server, room_name, tmp_path, token):
+        person, agent = OtherAgent(rtc.Room()), OtherAgent(rtc.Room())
+        await person.room.connect(livekit_server.url, person_token(livekit_server, room_name))
+        await agent.room.connect(livekit_server.url, agent_token(livekit_server, room_name, "late"))
+        for sender in (person, agent):
+            sender.listen()
+            await send(sender.room, tone(0.2, 16_000), {})
+        await set_state(agent.room, "speaking")
+        await agent.wait_told(1)
+        async with other_agent(livekit_server, room_name, "second") as second:
+            await send(second.room, tone(0.2, 16_000), {})
+            assert await call_avatar(second.room, "lk.clear_buffer") == "reject"
+            assert await call_avatar(agent.room, "lk.clear_buffer") == "ok"
+            await asyncio.sleep(0.4)
+        for sender in (person, agent):
+            await sender.room.disconnect()
+    assert (len(agent.told), person.told, second.told) == (1, [], [])
+
+
+async def test_an_encrypted_room_is_refused(
+    livekit_server: LiveKitServer, media_pool: MediaPool, room_name: str, tmp_path: Path
+) -> None:
+    """Where somebody publishes end-to-end encrypted the avatar has no key: a code says so, and it does not stay."""
+    options = rtc.E2EEOptions(key_provider_options=rtc.KeyProviderOptions(shared_key=b"a key of a test"))
+    person = rtc.Room()
+    await person.connect(
+        livekit_server.url, person_token(livekit_server, room_name), rtc.RoomOptions(encryption=options)
+    )
+    voice = rtc.LocalAudioTrack.create_audio_track("voice", rtc.AudioSource(48_000, 1))
+    await person.local_participant.publish_track(voice)
+    with pytest.raises(Refused) as caught:
+        async with small_avatar(media_pool, livekit_server, room_name, tmp_path):
+            pass
+    await livekit_server.wait_gone(room_name, AVATAR_IDENTITY, within_s=3)
+    await person.disconnect()
+    assert caught.value.code == FailureCode.ROOM_ENCRYPTED

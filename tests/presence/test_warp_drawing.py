@@ -153,3 +153,11 @@ def moved(pose: HeadPose) -> tuple[Pixels, Pixels]:
     out = portrait.copy()
     Head(face_from(DRAWN_POINTS), (960, 1280)).draw(pose, planes_of(portrait), planes_of(out))
     return portrait, out
+
+
+def test_an_untrusted_mouth_stays_shut() -> None:
+    """Where no line was found the jaw stretches the skin, and nothing dark is painted into it."""
+    image = drawn(lips=False)
+    portrait, opened, _ = held(image, WIDEST)
+    assert not np.array_equal(portrait, opened)
+    assert planes_of(opened)[0][500:600, 600:680].min() >= planes_of(portrait)[0][500:600, 600:680].min() - 2

@@ -12,7 +12,8 @@ from presence.pictures import Picture
 from presence.renderers.base import AvatarState, Renderer, Track
 
 WIDTH, HEIGHT = 640, 480
-KEYPOINTS = np.array([[260, 200], [380, 200], [320, 270], [275, 330], [365, 330]], np.float32)
+KEYPOINTS = np.array([[255, 126], [309, 128], [279, 161], [252, 174], [307, 177]], np.float32)
+"""Of the `portrait_rgb` fixture."""
 WINDOW = 1920
 
 

@@ -13,21 +13,27 @@ Pixels = NDArray[np.uint8]
 COLUMNS = np.linspace(-0.85, 0.85, 35, dtype=np.float32)
 """Where along the mouth the line is looked for: nearer to the corners there is only shadow."""
 CELL = 0.01
-DEPTHS = np.arange(-0.16, 0.44, CELL, dtype=np.float32)
+DEPTHS = np.arange(-0.16, 0.62, CELL, dtype=np.float32)
 """How far above and below, in mouth units: the lower lip of a broad smile hangs a quarter unit below the corners."""
 BLUR = 0.02
-START = (-0.13, 0.20)
-"""What a parted mouth shows begins within these depths: the upper lip of a broad smile hangs low, too."""
-REACH = 0.13
-"""A closed mouth's line is looked for as near as this to the line through the corners."""
-PULL = 12.0
-"""Grey levels by which a place as far as REACH must be darker to be preferred."""
+SAGS = np.arange(-0.12, 0.40, 0.01)
+"""How far the middle of a closed mouth may lie below its corners: a smile's lies low."""
+SAG_PULL = 4.0
+"""Grey levels by which an arch that sags by NEAR must be darker than a straight line; it grows with the square."""
+NEAR = 0.13
+REACH, PULL = 0.09, 6.0
+"""So far from that arch the line itself is looked for, and must be so much darker there."""
 DEGREE = 3
 
 TEETH_BRIGHT = 0.95
 """Least luma of teeth over the skin's ..."""
-TEETH_PALE = 5.0
-"""... and by how much their Cr must be below the skin's: lips have more red than skin, teeth less."""
+TEETH_PALE, TEETH_SALLOW = 0.65, 0.60
+"""... and most of their redness (Cr over luma) over that of the lips, which they lie between, and over the skin's: a
+lower lip that shines is paler than its rims, but not paler than the skin."""
+LIPS_NEAR, LIPS_RED = 0.22, 0.06
+"""The lips are so near, in mouth units, and so red: a picture without colours shows no teeth."""
+TEETH_START, GAP_START = (0.0, 0.40), (-0.13, 0.20)
+"""What a parted mouth shows begins within these depths: the upper lip of a broad smile hangs lower than the corners."""
 TEETH_TALL = (0.04, 0.30)
 """Least and largest height of a row of teeth, in mouth units: what is taller is a pale chin."""
 GAP_DARK = 0.42
@@ -74,16 +80,18 @@ def find_lip_line(image: Pixels, face: Face) -> LipLine:
     colours = _sample(image, points, BLUR * face.unit)
     luma, red = _luma_and_cr(colours)
     skin = _skin(image, face)
-    skin_luma, skin_red = _luma_and_cr(np.array([skin], np.float32))
-    teeth = (luma > TEETH_BRIGHT * skin_luma) & (red < skin_red - TEETH_PALE)
-    teeth_ends, gap_ends = _ends(teeth, TEETH_TALL), _ends(luma < GAP_DARK * skin_luma, GAP_TALL)
+    skin_luma, skin_red = (float(value[0]) for value in _luma_and_cr(np.array([skin], np.float32)))
+    teeth = _find_teeth(luma, red) & (luma > TEETH_BRIGHT * skin_luma)
+    teeth &= red * skin_luma < TEETH_SALLOW * skin_red * luma
+    teeth_ends = _ends(teeth, TEETH_TALL, TEETH_START)
+    gap_ends = _ends(luma < GAP_DARK * skin_luma, GAP_TALL, GAP_START)
     smiling, gaping = (float((ends > 0).mean()) >= SHOWN_WIDE for ends in (teeth_ends, gap_ends))
     if smiling or gaping:
         columns, found = _with_corners(teeth_ends if smiling else gap_ends)
         trust = SMILE_TRUST if smiling else GAP_TRUST
     else:
         columns, found = COLUMNS, _darkest(luma)
-        trust = _prominence(luma, found, float(skin_luma[0]))
+        trust = _prominence(luma, found, skin_luma)
     curve, error = _fit(columns, found)
     facing = float(np.clip((TURNED - abs(face.yaw)) / (TURNED - FRONTAL), 0, 1))
     quality = trust * float(np.clip(2 - 2 * error / CROOKED, 0, 1)) * facing
@@ -121,17 +129,27 @@ def _skin(image: Pixels, face: Face) -> Colour:
     return float(colours[0]), float(colours[1]), float(colours[2])
 
 
-def _ends(mask: NDArray[np.bool_], tall: tuple[float, float]) -> Floats:
+def _find_teeth(luma: Floats, red: Floats) -> NDArray[np.bool_]:
+    """Where it is much less red than something above and something below."""
+    redness = np.clip(red, 0, None) / np.maximum(luma, 1)
+    rows = round(LIPS_NEAR / CELL)
+    padded = np.pad(redness, ((rows, rows), (0, 0)))
+    nearby = np.lib.stride_tricks.sliding_window_view(padded, rows, axis=0).max(axis=-1)
+    lips = np.minimum(nearby[: len(DEPTHS)], nearby[rows + 1 :])
+    return np.asarray((redness < TEETH_PALE * lips) & (lips > LIPS_RED))
+
+
+def _ends(mask: NDArray[np.bool_], tall: tuple[float, float], start: tuple[float, float]) -> Floats:
     """The lower edge of the tallest marked stretch of an allowed height, column by column; 0 where there is none.
 
-    Only those count that begin within START.
+    Only those count that begin within the depths of `start`.
     """
     ends = np.zeros(mask.shape[1], np.float32)
     for index, column in enumerate(mask.T):
         changes = np.flatnonzero(np.diff(np.concatenate([[False], column, [False]])))
         starts, stops = changes[::2], changes[1::2]
         heights, begins = CELL * (stops - starts), DEPTHS[0] + CELL * starts
-        fits = (heights >= tall[0]) & (heights <= tall[1]) & (begins >= START[0]) & (begins <= START[1])
+        fits = (heights >= tall[0]) & (heights <= tall[1]) & (begins >= start[0]) & (begins <= start[1])
         if fits.any():
             ends[index] = DEPTHS[0] + CELL * stops[np.argmax(heights * fits)]
     return ends
@@ -145,10 +163,12 @@ def _with_corners(below: Floats) -> tuple[Floats, Floats]:
 
 
 def _darkest(luma: Floats) -> Floats:
-    """The darkest depth of each column, the nearer ones preferred."""
-    near = np.abs(DEPTHS) <= REACH
-    cost = luma[near] + PULL * (DEPTHS[near, None] / REACH) ** 2
-    found: Floats = DEPTHS[near][cost.argmin(axis=0)]
+    """The depth of the darkest line: first the darkest arch through both corners, then, near it, each column's own."""
+    arches = SAGS[:, None] * (1 - COLUMNS**2)
+    rows = np.clip(np.rint((arches - DEPTHS[0]) / CELL).astype(int), 0, len(DEPTHS) - 1)
+    costs = luma[rows, np.arange(len(COLUMNS))].mean(axis=1) + SAG_PULL * (SAGS / NEAR) ** 2
+    off = np.abs(DEPTHS[:, None] - arches[costs.argmin()])
+    found: Floats = DEPTHS[np.where(off <= REACH, luma + PULL * (off / REACH) ** 2, np.inf).argmin(axis=0)]
     return found
 
 
@@ -158,8 +178,10 @@ def _prominence(luma: Floats, found: Floats, skin_luma: float) -> float:
     line = np.searchsorted(DEPTHS, found - 0.001)[None]
     above = np.where((rows < line) & (rows >= line - 12), luma, 0).max(axis=0)
     below = np.where((rows > line) & (rows <= line + 12), luma, 0).max(axis=0)
+    # Where a beard was taken for skin, the picture's own light is the measure.
+    light = max(skin_luma, float(np.median(luma)), 1.0)
     deep = np.minimum(above, below) - np.take_along_axis(luma, line, axis=0)[0]
-    return float(np.clip((np.median(deep) / max(skin_luma, 1.0) - FAINT) / (CLEAR - FAINT), 0, 1))
+    return float(np.clip((np.median(deep) / light - FAINT) / (CLEAR - FAINT), 0, 1))
 
 
 def _shadow(luma: Floats, found: Floats) -> float:

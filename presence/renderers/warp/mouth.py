@@ -12,6 +12,8 @@ from presence.renderers.warp.paints import Paints
 
 Pixels = NDArray[np.uint8]
 
+PARTS_FROM = 0.3
+"""Below this quality the lips stay shut and the jaw alone moves: lips that part in a wrong place look grim."""
 CELL = 0.042
 """Displacements are computed for cells of this side in mouth units, and interpolated: they are smooth, but for the
 line between the lips."""
@@ -99,7 +101,7 @@ class Mouth:
             for plane in self._chroma
         ]
         patch = np.asarray(luma, np.uint8), np.asarray(chroma[0], np.uint8), np.asarray(chroma[1], np.uint8)
-        if pose.openness > 0:
+        if pose.openness > 0 and self._line.quality >= PARTS_FROM:
             self._paint_inside(patch, gap_down, gap_up, pose.openness)
         for plane, part, where in zip(planes, patch, (self.box.luma, self.box.chroma, self.box.chroma), strict=True):
             plane[where] = part
@@ -145,6 +147,8 @@ class Mouth:
     def _gaps(self, field: _Field, pose: MouthPose) -> tuple[Floats, Floats, Floats]:
         """Where the field's u comes from, and how far the lips are from the line there: down, up."""
         smile = self._line.parted
+        if self._line.quality < PARTS_FROM:
+            return field.u, np.zeros_like(field.u), np.zeros_like(field.u)
         wide = pose.width * (WIDER if pose.width > 0 else NARROWER) * (0.35 + 0.65 * pose.openness)
         wide *= SMILE_STIFF if smile else 1.0
         stretch = (1 + wide) * (1 - OPEN_NARROWS * pose.openness) - 1

@@ -22,7 +22,7 @@ PAUSE_S: Final = 0.3
 LOST_END_S: Final = 10.0
 """A segment that is dry for so long is reported as played: the word that it ended was lost, or will never be said."""
 _HEAD_START: Final = SAMPLE_RATE * 8 // 100
-"""Samples that let speech start at once, ahead of silence that is queued: what the lead takes (80 ms)."""
+"""Samples with which speech starts, ahead of silence that is queued: what the lead takes, and so no later (80 ms)."""
 
 
 class Clock(Protocol):
@@ -113,8 +113,9 @@ class SpeechQueue:
         out = np.zeros(samples, np.int16)
         filled = 0
         for segment in self._segments:
-            if not segment.exhausted and self._is_ready(segment, samples - filled):
-                filled += self._take(segment, out[filled:], plays_at + filled / SAMPLE_RATE)
+            starts_at = plays_at + filled / SAMPLE_RATE
+            if not segment.exhausted and self._is_ready(segment, samples - filled, starts_at):
+                filled += self._take(segment, out[filled:], starts_at)
             if not segment.exhausted:
                 break
         if filled:
@@ -134,8 +135,11 @@ class SpeechQueue:
             log.warning("more than %d s of speech wait to be played; what is beyond is dropped", CAPACITY_S)
         segment.feed(samples[:room], self._clock.time())
 
-    def _is_ready(self, segment: Segment, wanted: int) -> bool:
-        # Without this a sender that is only as fast as the sound would be played with holes.
+    def _is_ready(self, segment: Segment, wanted: int, starts_at: float) -> bool:
+        # A sender that is only as fast as the sound, and not steady, would be played with holes: who starts, or starts
+        # again, waits until there is enough to go on.
+        goes_on = segment.quiet_from >= starts_at - SOON_S
+        wanted = wanted if goes_on else max(wanted, _HEAD_START)
         late = self._clock.time() - segment.fed_at >= HOLD_S
         return segment.buffered >= wanted or segment.ended or (late and segment.buffered > 0)
 

@@ -39,6 +39,13 @@ class LifecycleActivities:
             started_at=started.started_at, expires_at=started.expires_at, enforced_end=started.enforced_end
         )
 
+    @steps.record_moved.implementation
+    async def record_moved(self, value: steps.RecordMovedInput) -> steps.Done:
+        """Write into the audit trail that another generation shows the avatar, and why."""
+        with translated():
+            await self._sessions.move(session_id=value.session_id, generation=value.generation, cause=value.cause)
+        return steps.Done()
+
     @steps.record_ended.implementation
     async def record_ended(self, value: steps.RecordEndedInput) -> steps.RecordEndedResult:
         """Commit the end, which releases the place and revokes the lease; the first reason stays."""

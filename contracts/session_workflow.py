@@ -53,6 +53,8 @@ class CreateSessionInput(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
     nobody_joined_after: timedelta = timedelta(seconds=120)
     participants_left_after: timedelta = timedelta(seconds=20)
+    failover_within: timedelta = timedelta(seconds=30)
+    """How long a running session without a server waits for another one to take it."""
 
 
 class SessionStarted(msgspec.Struct, frozen=True, kw_only=True):

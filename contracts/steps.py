@@ -238,6 +238,15 @@ class RecordStartedResult(msgspec.Struct, frozen=True, kw_only=True):
     enforced_end: datetime
 
 
+class RecordMovedInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A running session whose avatar is visible again, by another generation."""
+
+    session_id: str
+    generation: int
+    cause: str
+    """What happened to the generation before: an end reason."""
+
+
 class RecordEndedInput(msgspec.Struct, frozen=True, kw_only=True):
     """An end: it releases the place and revokes the lease in the same transaction."""
 
@@ -337,6 +346,7 @@ resolve_avatar = Step("resolve_avatar", ResolveAvatarInput, AvatarRef)
 calculate_expiry = Step("calculate_expiry", CalculateExpiryInput, CalculateExpiryResult)
 admit_session = Step("admit_session", AdmitSessionInput, AdmitSessionResult)
 record_started = Step("record_started", RecordStartedInput, RecordStartedResult)
+record_moved = Step("record_moved", RecordMovedInput, Done)
 record_ended = Step("record_ended", RecordEndedInput, RecordEndedResult)
 lease_server = Step("lease_server", LeaseServerInput, LeaseServerResult)
 look_at_lease = Step("look_at_lease", LookAtLeaseInput, LookAtLeaseResult)

@@ -12,16 +12,18 @@ from domain.session import SessionStatus
 
 
 class SessionStep(StrEnum):
-    """What changes a session's status. The table takes each once for a session and generation."""
+    """What changes a session. The table takes each once for a session and generation."""
 
     ADMITTED = "admit_session"
     STARTED = "record_started"
+    MOVED = "record_moved"
     ENDED = "record_ended"
 
 
 _LEADS_TO = {
     SessionStep.ADMITTED: SessionStatus.CREATED,
     SessionStep.STARTED: SessionStatus.STARTED,
+    SessionStep.MOVED: SessionStatus.STARTED,
     SessionStep.ENDED: SessionStatus.ENDED,
 }
 

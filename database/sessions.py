@@ -12,7 +12,7 @@ from database.admission import check_place, count_places, hold_avatar, insert_cr
 from database.audit import SessionStep, audit, refusal_of_ended
 from database.engine import reading, writing
 from database.instants import db_now
-from database.tables import leases, sessions
+from database.tables import leases, session_events, sessions
 from domain.avatars import AspectRatio
 from domain.failures import FailureCode, Refused
 from domain.plans import Concurrency, expires_at
@@ -97,6 +97,28 @@ class Sessions:
             row = await _commit_start(connection, session_id, generation, limits)
             await audit(connection, session_id, SessionStep.STARTED, generation=generation)
         return _started(row)
+
+    async def move(self, session_id: str, generation: int, cause: str) -> None:
+        """Note that another generation shows the avatar since now, and why the one before does not; once.
+
+        Refused: SESSION_NOT_FOUND; LEASE_REVOKED where this generation does not hold, or the session has ended.
+        """
+        lease = and_(
+            leases.c.session_id == session_id, leases.c.generation == generation, leases.c.revoked_at.is_(None)
+        )
+        moved = and_(
+            session_events.c.session_id == session_id,
+            session_events.c.step == SessionStep.MOVED,
+            session_events.c.generation == generation,
+        )
+        async with writing(self._engine) as connection:
+            row = (await connection.execute(_ONE_LOCKED, {"wanted": session_id})).one_or_none()
+            if row is None:
+                raise Refused(FailureCode.SESSION_NOT_FOUND, "Session not found")
+            if row.status == SessionStatus.ENDED or not await connection.scalar(select(exists().where(lease))):
+                raise Refused(FailureCode.LEASE_REVOKED, f"Generation {generation} of the session holds no lease")
+            if not await connection.scalar(select(exists().where(moved))):
+                await audit(connection, session_id, SessionStep.MOVED, generation=generation, reason=cause)
 
     async def end(self, session_id: str, reason: str) -> EndedSession | None:
         """End a session, which gives its place back and revokes its lease; None if it was never admitted.

@@ -29,6 +29,7 @@ class EndReason(StrEnum):
     IDENTITY_TAKEN = "identity_taken"
     ROOM_UNREACHABLE = "room_unreachable"
     SERVER_LOST = "server_lost"
+    TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a reason, not a secret
     TERMINATED = "terminated"
 
 

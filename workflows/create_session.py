@@ -1,6 +1,7 @@
 """A session from request to end: a ladder of named steps, then one loop of timers, then the end."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.failures import FailureCode
     from domain.session import EndReason, Life, LifeTimers, RoomOccupancy, SessionStatus
 from workflows.deadline import Deadline
+from workflows.failover import join_order, move
 from workflows.portrait_steps import MadeAvatar, discard_staged, finish_avatar, forget_avatar, make_avatar
 from workflows.presence_watch import PresenceWatch
 from workflows.step_options import failure, perform
@@ -31,6 +33,8 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 FIRST_GENERATION = 1
+FAILOVER = "failover-1"
+"""Sessions that began before this was there end as server_lost."""
 LONGEST_PAUSE = timedelta(seconds=30)
 """Between attempts to record an end."""
 
@@ -50,6 +54,7 @@ class CreateSessionWorkflow:
         self._ended: SessionEnded | None = None
         self._last_report = (0, 0)
         self._server = ""
+        self._shown: AvatarRef | None = None
         self._made: MadeAvatar | None = None
 
     @workflow.run
@@ -68,10 +73,10 @@ class CreateSessionWorkflow:
         finishing = (
             asyncio.create_task(finish_avatar(self._made, command.picture)) if self._made and command.picture else None
         )
-        presence = PresenceWatch(command.session_id, lease, FIRST_GENERATION)
-        reason = await self._live(life, presence)
+        self._presence = PresenceWatch(command.session_id, lease, FIRST_GENERATION)
+        reason = await self._live(life)
         ended = await undisturbed(self._end(reason))
-        await undisturbed(presence.leave())
+        await undisturbed(self._presence.leave())
         if finishing:
             await undisturbed(finishing)
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -87,7 +92,7 @@ class CreateSessionWorkflow:
             steps.CalculateExpiryInput(account_id=command.account_id),
             "calculate the plan's expiry",
         )
-        avatar = await self._avatar()
+        avatar = self._shown = await self._avatar()
         admitted = await self._admit(avatar, expiry)
         lease = await self._do(
             steps.lease_server,
@@ -95,7 +100,7 @@ class CreateSessionWorkflow:
             f"lease an avatar server, generation {FIRST_GENERATION}",
         )
         self._server = lease.server
-        await self._join(lease, avatar)
+        await self._do(*join_order(command, avatar, lease, FIRST_GENERATION), queue=lease.queue)
         recorded = await self._do(
             steps.record_started,
             steps.RecordStartedInput(
@@ -148,18 +153,6 @@ class CreateSessionWorkflow:
         )
         return await self._do(steps.admit_session, asked, f"admit on plan {expiry.plan}")
 
-    async def _join(self, lease: steps.LeaseServerResult, avatar: AvatarRef) -> None:
-        command = self._command
-        wanted = steps.JoinRoomInput(
-            session_id=command.session_id,
-            generation=FIRST_GENERATION,
-            room=command.room,
-            portrait=avatar.portrait(command.aspect_ratio),
-        )
-        await self._do(
-            steps.join_room, wanted, f"join the {command.room.platform} room from {lease.server}", queue=lease.queue
-        )
-
     async def _do(self, step: steps.Step[In, Out], value: In, summary: str, *, queue: str | None = None) -> Out:
         """Perform a step of the create, within what is left of its time."""
         return await perform(step, value, summary=summary, queue=queue, within=self._remaining())
@@ -182,29 +175,53 @@ class CreateSessionWorkflow:
 
     # --- the life ----------------------------------------------------------------------------------------------
 
-    async def _live(self, life: Life, presence: PresenceWatch) -> str:
-        """Stay until a request, a timer, the room or the server ends the session; the reason."""
+    async def _live(self, life: Life) -> str:
+        """Stay until a request, a timer, the room or the loss of every server ends the session; the reason."""
         self._tell(SessionStatus.STARTED)
         try:
             while self._end_wanted is None:
-                if presence.over and (reason := await presence.why_over(lambda: self._end_wanted is not None)):
-                    return self._occupancy.explain(reason)
-                await self._wait_for_change(life, presence)
+                if self._presence.over and (reason := await self._presence.why_over(self._is_ending)):
+                    if reason != EndReason.SERVER_LOST or not workflow.patched(FAILOVER):
+                        return self._occupancy.explain(reason)
+                    if why_not := await self._fail_over(life):
+                        return why_not
+                    continue
+                await self._wait_for_change(life, lambda: self._presence.over)
         except asyncio.CancelledError:
             return EndReason.TERMINATED
         return self._end_wanted
 
-    async def _wait_for_change(self, life: Life, presence: PresenceWatch) -> None:
+    def _is_ending(self) -> bool:
+        return self._end_wanted is not None
+
+    async def _wait_for_change(self, life: Life, changed: Callable[[], bool]) -> None:
         """One timer: the next thing that would end the session if nothing happened."""
         due = life.next_due(self._occupancy)
         try:
             await workflow.wait_condition(
-                lambda: self._end_wanted is not None or presence.over or life.next_due(self._occupancy) != due,
+                lambda: self._is_ending() or changed() or life.next_due(self._occupancy) != due,
                 timeout=max(due.at - workflow.now(), timedelta(0)),
                 timeout_summary=f"{due.reason} at {due.at:%F %T} UTC",
             )
         except TimeoutError:
             self._end_wanted = due.reason
+
+    async def _fail_over(self, life: Life) -> str | None:
+        """Move to another server, while requests and timers may end the session; the end reason if that failed."""
+        assert self._shown is not None  # noqa: S101 - a session that runs shows an avatar
+        moving = asyncio.create_task(move(self._command, self._shown, self._presence.generation))
+        while not moving.done() and not self._is_ending():
+            await self._wait_for_change(life, moving.done)
+        if not moving.done():
+            moving.cancel()
+            await workflow.wait([moving])
+            return None
+        moved = moving.result()
+        if isinstance(moved, PresenceWatch):
+            self._presence, self._server = moved, moved.server
+            self._tell(SessionStatus.STARTED)
+            return None
+        return moved
 
     # --- the end -----------------------------------------------------------------------------------------------
 

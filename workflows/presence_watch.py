@@ -28,8 +28,14 @@ class PresenceWatch:
     def __init__(self, session_id: str, lease: steps.LeaseServerResult, generation: int) -> None:
         self._session_id = session_id
         self._lease = lease
-        self._generation = generation
+        self.generation = generation
+        """The fencing number of the lease."""
         self._stay = self._attach("stay in the room")
+
+    @property
+    def server(self) -> str:
+        """The server that shows the avatar."""
+        return self._lease.server
 
     @property
     def over(self) -> bool:
@@ -58,8 +64,8 @@ class PresenceWatch:
     def _attach(self, what: str) -> workflow.ActivityHandle[steps.StayInRoomResult]:
         return start(
             steps.stay_in_room,
-            steps.StayInRoomInput(session_id=self._session_id, generation=self._generation),
-            summary=f"{what} on {self._lease.server}, generation {self._generation}",
+            steps.StayInRoomInput(session_id=self._session_id, generation=self.generation),
+            summary=f"{what} on {self._lease.server}, generation {self.generation}",
             queue=self._lease.queue,
         )
 
@@ -74,7 +80,7 @@ class PresenceWatch:
 
     async def _look(self, stop: Callable[[], bool]) -> steps.LookAtLeaseResult | None:
         """One answered look; None once `stop` is true. After a failed look the servers get time to renew again."""
-        wanted = steps.LookAtLeaseInput(session_id=self._session_id, generation=self._generation)
+        wanted = steps.LookAtLeaseInput(session_id=self._session_id, generation=self.generation)
         while not stop():
             try:
                 return await perform(steps.look_at_lease, wanted, summary=f"look at the lease of {self._lease.server}")

@@ -68,6 +68,7 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     steps.admit_session: _local(),
     steps.lease_server: _local(),
     steps.record_started: _local(),
+    steps.record_moved: _local(),
     steps.record_ended: _local(),
     steps.look_at_lease: _local(attempts=1),
     # The room: once only, on the leased server. What follows a failure is the workflow's decision, not a retry's.

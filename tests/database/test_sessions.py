@@ -267,3 +267,23 @@ async def test_the_database_itself_refuses_half_an_end(database: Database) -> No
         statement = update(sessions).where(sessions.c.session_id == session_id).values(status=status)
         with pytest.raises(Exception, match=f"{status}_has_a_time"):
             await database.run(statement)
+
+
+async def test_a_move_to_another_server_is_written_once(database: Database) -> None:
+    """By the generation that holds the lease, with its cause; a generation that was overtaken writes nothing."""
+    account_id = await database.account()
+    session_id, _ = await database.admit(account_id, await database.avatar())
+    await database.server()
+    await database.leases.claim(session_id, 1)
+    await database.sessions.start(session_id, 1, None, 60)
+    await database.leases.claim(session_id, 2)
+    for _ in range(2):
+        await database.sessions.move(session_id, 2, "server_lost")
+    with pytest.raises(Refused) as caught:
+        await database.sessions.move(session_id, 1, "server_lost")
+    assert caught.value.code == FailureCode.LEASE_REVOKED
+    assert (await audit_of(database, session_id))[-1] == ("record_moved", "started", "server_lost", 2)
+    assert len(await audit_of(database, session_id)) == 3
+    await database.sessions.end(session_id, "ended_by_request")
+    with pytest.raises(Refused):
+        await database.sessions.move(session_id, 2, "server_lost")

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHistory, WorkflowUpdateFailedError
+from temporalio.exceptions import ApplicationError
 
 from contracts import queues, steps
 from contracts.session_workflow import EndSession, RoomSeen
@@ -131,10 +132,25 @@ async def reattached(client: Client, script: Script, session_id: str) -> None:
 
 
 async def server_lost(client: Client, script: Script, session_id: str) -> None:
-    """The heartbeat stops, and so do the renewals."""
+    """The heartbeat stops, and so do the renewals; no other server has a slot."""
     script.handlers["stay_in_room"] = for_ever
     script.server_alive = False
-    await create(client, command(session_id))
+    await create(client, command(session_id, failover_within=timedelta(milliseconds=100)))
+    await eventually(lambda: "stay_in_room" in script.names)
+    script.refusals["lease_server"] = FailureCode.AT_CAPACITY
+
+
+async def failed_over(client: Client, script: Script, session_id: str) -> None:
+    """The server's media process died; another generation joins, and the session goes on until its end."""
+
+    async def gone(_: Any) -> steps.StayInRoomResult:
+        del script.handlers["stay_in_room"]
+        raise ApplicationError("gone", type=FailureCode.SERVER_LOST, non_retryable=True)
+
+    script.handlers["stay_in_room"] = gone
+    _, running = await create(client, command(session_id))
+    await eventually(lambda: script.names.count("stay_in_room") == 2)
+    await end(running)
 
 
 SCENES: dict[str, Scene] = {
@@ -157,6 +173,7 @@ SCENES: dict[str, Scene] = {
         participants_left,
         reattached,
         server_lost,
+        failed_over,
     )
 }
 

@@ -50,7 +50,9 @@ async def replay(history: WorkflowHistory) -> None:
     await replayer.replay_workflow(history)
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in HISTORIES.glob("*.json")))
+@pytest.mark.parametrize(
+    "name", sorted(str(path.relative_to(HISTORIES).with_suffix("")) for path in HISTORIES.rglob("*.json"))
+)
 async def test_a_committed_history_replays(name: str) -> None:
     """Sessions that began on the committed code can go on with this one."""
     await replay(committed(name))

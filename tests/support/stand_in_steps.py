@@ -78,6 +78,19 @@ class Script:
         return [value for name, value in self.calls if name == step.name]
 
 
+def joined(value: steps.JoinRoomInput) -> steps.JoinRoomResult:
+    """An avatar that is in the room."""
+    return steps.JoinRoomResult(
+        participant_identity="avatar",
+        participant_sid="PA_1",
+        room_name="room",
+        video_track_sid="TR_1",
+        width=value.portrait.width,
+        height=value.portrait.height,
+        publish_ms=100,
+    )
+
+
 class StandInSteps:
     """Every step, done by the script of the workflow that asks."""
 
@@ -165,15 +178,7 @@ class StandInSteps:
         return steps.LookAtLeaseResult(held=True, renewals=script.renewals)
 
     async def _join_room(self, _: Script, value: steps.JoinRoomInput) -> steps.JoinRoomResult:
-        return steps.JoinRoomResult(
-            participant_identity="avatar",
-            participant_sid="PA_1",
-            room_name="room",
-            video_track_sid="TR_1",
-            width=value.portrait.width,
-            height=value.portrait.height,
-            publish_ms=100,
-        )
+        return joined(value)
 
     async def _stay_in_room(self, script: Script, _: steps.StayInRoomInput) -> steps.StayInRoomResult:
         try:
@@ -191,6 +196,9 @@ class StandInSteps:
         return steps.RecordStartedResult(
             started_at=now, expires_at=plan, enforced_end=now + timedelta(seconds=value.enforced_seconds)
         )
+
+    async def _record_moved(self, _: Script, __: steps.RecordMovedInput) -> steps.Done:
+        return steps.Done()
 
     async def _record_ended(self, script: Script, value: steps.RecordEndedInput) -> steps.RecordEndedResult:
         first = script.asked(steps.record_ended)[0]

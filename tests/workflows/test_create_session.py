@@ -7,14 +7,14 @@ import pytest
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError, WorkflowUpdateStage
 from temporalio.exceptions import ApplicationError
 
-from contracts import steps
+from contracts import queues, steps
 from contracts.portraits import AvatarRef
 from contracts.session_workflow import EndSession, RoomSeen, SessionOutcome
 from domain.failures import FailureCode
 from domain.session import EndReason
 from support.eventually import eventually
 from support.session_commands import Running, command, create, new_session_id, start_operation
-from support.stand_in_steps import Script, StandInSteps
+from support.stand_in_steps import BOOT, Script, StandInSteps, joined
 from workflows.create_session import CreateSessionWorkflow
 
 PICTURE = ["decode_image", "align_face", "store_avatar", "register_avatar"]
@@ -198,17 +198,110 @@ async def test_an_alarm_without_a_lost_server_attaches_again(temporal: Client, s
     assert (await outcome_of(running)).reason == EndReason.ENDED_BY_REQUEST
 
 
-async def test_a_server_whose_lease_stands_still_is_lost(temporal: Client, session_id: str, script: Script) -> None:
-    """When the presence step falls silent and the renewal counter does not move, the session ends as server_lost."""
+def lose_server(script: Script) -> None:
+    """Let the first server say that it does not serve the session any more."""
 
-    async def silent(_: steps.StayInRoomInput) -> steps.StayInRoomResult:
-        await asyncio.sleep(30)
-        raise AssertionError
+    async def gone(_: steps.StayInRoomInput) -> steps.StayInRoomResult:
+        del script.handlers["stay_in_room"]
+        raise ApplicationError("gone", type=FailureCode.SERVER_LOST, non_retryable=True)
 
-    script.handlers["stay_in_room"] = silent
-    script.server_alive = False
+    script.handlers["stay_in_room"] = gone
+
+
+def once_only(script: Script, name: str, code: FailureCode) -> None:
+    """Let a step succeed once, and be refused ever after."""
+
+    async def lease(_: steps.LeaseServerInput) -> steps.LeaseServerResult:
+        script.refusals[name] = code
+        return steps.LeaseServerResult(boot_id=BOOT, server="stand-in-1", queue=queues.avatar_queue(BOOT))
+
+    async def join(value: steps.JoinRoomInput) -> steps.JoinRoomResult:
+        script.refusals[name] = code
+        return joined(value)
+
+    script.handlers[name] = lease if name == "lease_server" else join
+
+
+MOVE = ["lease_server", "join_room", "record_moved", "stay_in_room"]
+
+
+async def test_a_lost_server_is_followed_by_another(temporal: Client, session_id: str, script: Script) -> None:
+    """The next generation joins the same room with the same token and picture, and the session goes on."""
+    lose_server(script)
     _, running = await create(temporal, command(session_id))
+    await eventually(lambda: script.names.count("stay_in_room") == 2)
+    first, second = script.asked(steps.join_room)
+    assert (first.generation, second.generation) == (1, 2)
+    assert (first.room, first.portrait) == (second.room, second.portrait)
+    ended = await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    assert ended.reason == EndReason.ENDED_BY_REQUEST
+    await outcome_of(running)
+    assert script.names[-6:] == ["stay_in_room", *MOVE, "record_ended"]
+    assert script.asked(steps.record_moved)[0].cause == EndReason.SERVER_LOST
+
+
+async def test_a_server_that_fails_in_the_join_is_left_for_a_further_one(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """Each lease that was had takes a number of its own; a try that found no slot takes none."""
+    lose_server(script)
+    tries: list[int] = []
+
+    async def lease(value: steps.LeaseServerInput) -> steps.LeaseServerResult:
+        tries.append(value.generation)
+        if len(tries) == 2:
+            raise ApplicationError("no slot", type=FailureCode.AT_CAPACITY, non_retryable=True)
+        return steps.LeaseServerResult(boot_id=BOOT, server="stand-in-1", queue=queues.avatar_queue(BOOT))
+
+    async def join(value: steps.JoinRoomInput) -> steps.JoinRoomResult:
+        if value.generation == 2:
+            raise ApplicationError("died", type=FailureCode.SERVER_LOST, non_retryable=True)
+        return joined(value)
+
+    script.handlers |= {"lease_server": lease, "join_room": join}
+    _, running = await create(temporal, command(session_id))
+    await eventually(lambda: script.names.count("stay_in_room") == 2)
+    assert tries == [1, 2, 2, 3]
+    await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    await outcome_of(running)
+
+
+async def test_a_session_that_no_server_takes_is_lost(temporal: Client, session_id: str, script: Script) -> None:
+    """After its time without a server it ends as server_lost."""
+    lose_server(script)
+    once_only(script, "lease_server", FailureCode.AT_CAPACITY)
+    _, running = await create(temporal, command(session_id, failover_within=timedelta(seconds=1)))
     assert (await outcome_of(running)).reason == EndReason.SERVER_LOST
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        (FailureCode.ROOM_TOKEN_REFUSED, EndReason.TOKEN_EXPIRED),
+        (FailureCode.ROOM_UNREACHABLE, EndReason.ROOM_UNREACHABLE),
+    ],
+)
+async def test_a_room_that_takes_no_second_avatar_ends_the_session(
+    temporal: Client, session_id: str, script: Script, code: FailureCode, reason: EndReason
+) -> None:
+    """A token that was good and is refused has expired; a room that is gone is unreachable. No other server helps."""
+    lose_server(script)
+    once_only(script, "join_room", code)
+    _, running = await create(temporal, command(session_id))
+    assert (await outcome_of(running)).reason == reason
+    assert script.names.count("join_room") == 2
+
+
+async def test_an_end_during_a_failover_does_not_wait_for_it(temporal: Client, session_id: str, script: Script) -> None:
+    """Whoever ends a session without a server is answered at once."""
+    lose_server(script)
+    once_only(script, "lease_server", FailureCode.AT_CAPACITY)
+    _, running = await create(temporal, command(session_id))
+    await eventually(lambda: script.names.count("lease_server") >= 2)
+    async with asyncio.timeout(3):
+        ended = await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    assert ended.reason == EndReason.ENDED_BY_REQUEST
+    await outcome_of(running)
 
 
 async def test_the_first_end_wins(temporal: Client, session_id: str, script: Script) -> None:

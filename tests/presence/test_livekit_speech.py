@@ -42,8 +42,9 @@ class Stage:
     agent: AgentPeer
     listener: RoomListener
 
-    def mark(self) -> tuple[int, int, float]:
-        """How much was started and finished by now, and the time."""
+    async def mark(self) -> tuple[int, int, float]:
+        """Wait for silence; how much was started and finished by then, and the time."""
+        await self.listener.wait_silence()
         return len(self.agent.started), len(self.agent.finished), time.monotonic()
 
 
@@ -97,7 +98,7 @@ async def stage(
 
 async def test_a_segment_is_heard_and_reported(stage: Stage) -> None:
     """Half a second of speech is heard for half a second; the agent hears of its start and, once, of its end."""
-    started, finished, since = stage.mark()
+    started, finished, since = await stage.mark()
     await stage.agent.say(tone(0.5, 16_000))
     last = (await stage.agent.wait_finished(finished + 1))[-1]
     await asyncio.sleep(0.3)
@@ -114,7 +115,7 @@ async def test_a_segment_is_heard_and_reported(stage: Stage) -> None:
 )
 async def test_any_rate_and_channels_keep_pitch_and_length(stage: Stage, rate: int, channels: int) -> None:
     """Segments follow each other at other rates, and none is played at the wrong speed."""
-    _, finished, since = stage.mark()
+    _, finished, since = await stage.mark()
     samples = np.repeat(tone(0.3, rate)[:, None], channels, axis=1)
     await stage.agent.say(samples, rate=rate, channels=channels)
     last = (await stage.agent.wait_finished(finished + 1))[-1]
@@ -126,7 +127,7 @@ async def test_any_rate_and_channels_keep_pitch_and_length(stage: Stage, rate: i
 
 async def test_segments_back_to_back_are_each_reported(stage: Stage) -> None:
     """Two that are sent at once are heard one after the other, without a gap, and reported in order."""
-    started, finished, since = stage.mark()
+    started, finished, since = await stage.mark()
     await stage.agent.say(tone(0.3, 16_000))
     await stage.agent.say(tone(0.4, 16_000))
     ends = (await stage.agent.wait_finished(finished + 2))[finished:]
@@ -139,7 +140,7 @@ async def test_segments_back_to_back_are_each_reported(stage: Stage) -> None:
 
 async def test_an_interruption_while_speaking(stage: Stage) -> None:
     """The agent learns within the moment how much was heard, to 20 ms; soon there is silence, and nothing starts."""
-    started, finished, _ = stage.mark()
+    started, finished, _ = await stage.mark()
     await stage.agent.say(tone(5.0, 16_000))
     await stage.agent.wait_started(started + 1)
     await asyncio.sleep(0.5)
@@ -157,21 +158,21 @@ async def test_an_interruption_while_speaking(stage: Stage) -> None:
 
 async def test_an_interruption_of_what_was_not_heard_yet(stage: Stage) -> None:
     """Of two segments, both come back at once: the one that was heard in part, and the one that never began."""
-    started, finished, _ = stage.mark()
+    started, finished, _ = await stage.mark()
     await stage.agent.say(tone(3.0, 16_000))
     await stage.agent.say(tone(3.0, 16_000))
     await stage.agent.wait_started(started + 1)
     stage.agent.interrupt()
     ends = (await stage.agent.wait_finished(finished + 2, within_s=1.0))[finished:]
     assert [end.interrupted for end in ends] == [True, True]
-    assert ends[0].position_s < 0.3
+    assert ends[0].position_s < 1.0
     assert ends[1].position_s == 0
     assert len(stage.agent.started) == started + 1
 
 
 async def test_interruptions_without_speech_are_answered_and_change_nothing(stage: Stage) -> None:
     """Some agents interrupt whenever the user speaks: nothing is reported, and the next segment is whole."""
-    _, finished, _ = stage.mark()
+    _, finished, _ = await stage.mark()
     assert await stage.agent.call("lk.clear_buffer") == "ok"
     assert await stage.agent.call("lk.clear_buffer") == "ok"
     await stage.agent.say(tone(0.2, 16_000))
@@ -184,7 +185,7 @@ async def test_interruptions_without_speech_are_answered_and_change_nothing(stag
 
 async def test_twenty_interruptions_in_a_row(stage: Stage) -> None:
     """Each segment is finished exactly once, in order, and the one after them all is heard in full."""
-    started, finished, _ = stage.mark()
+    started, finished, _ = await stage.mark()
     for turn in range(20):
         before = len(stage.agent.started)
         await stage.agent.say(tone(2.0, 16_000))
@@ -192,34 +193,29 @@ async def test_twenty_interruptions_in_a_row(stage: Stage) -> None:
             await stage.agent.wait_started(before + 1)
         stage.agent.interrupt()
         await stage.agent.wait_finished(finished + turn + 1, within_s=1.0)
-    since = time.monotonic()
+    _, _, since = await stage.mark()
     await stage.agent.say(tone(0.3, 16_000))
     ends = (await stage.agent.wait_finished(finished + 21))[finished:]
     await asyncio.sleep(0.3)
     assert [end.interrupted for end in ends] == [True] * 20 + [False]
-    assert all(end.position_s < 0.5 for end in ends[:20])
+    assert all(end.position_s < 1.0 for end in ends[:20])
     assert ends[20].position_s == pytest.approx(0.3, abs=0.005)
     assert len(stage.agent.finished) == finished + 21
     assert 11 <= len(stage.agent.started) - started <= 21
-    assert stage.listener.loud_s(since + 0.3) <= 0.3
+    assert stage.listener.loud_s(since) == pytest.approx(0.3, abs=HEARD_WITHIN_S)
 
 
 async def test_only_the_agent_may_speak_and_interrupt(stage: Stage) -> None:
     """A stranger is rejected, and what it sends is not heard; the agent's speech goes on."""
-    _, finished, since = stage.mark()
-    stranger = rtc.Room()
-    await stranger.connect(
-        stage.server.url, agent_token(stage.server, stage.room, "stranger"), rtc.RoomOptions(auto_subscribe=False)
-    )
-    await send(stranger, tone(1.0, 16_000), {})
-    await asyncio.sleep(0.3)
-    assert stage.listener.loud_s(since) == 0
-    await stage.agent.say(tone(0.5, 16_000))
-    await stage.listener.wait_sound(since=since)
-    answer = await call_avatar(stranger, "lk.clear_buffer")
-    last = (await stage.agent.wait_finished(finished + 1))[-1]
-    await stranger.disconnect()
-    assert answer == "reject"
+    _, finished, since = await stage.mark()
+    async with other_agent(stage.server, stage.room, "stranger") as stranger:
+        await send(stranger.room, tone(1.0, 16_000), {})
+        await asyncio.sleep(0.3)
+        assert stage.listener.loud_s(since) == 0
+        await stage.agent.say(tone(0.5, 16_000))
+        await stage.listener.wait_sound(since=since)
+        assert await call_avatar(stranger.room, "lk.clear_buffer") == "reject"
+        last = (await stage.agent.wait_finished(finished + 1))[-1]
     assert not last.interrupted
 
 

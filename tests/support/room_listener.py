@@ -64,6 +64,13 @@ class RoomListener:
                 await self._changed.wait()
         return loud[0]
 
+    async def wait_silence(self, *, for_s: float = 0.2, within_s: float = 5.0) -> None:
+        """Wait until nobody has spoken for so long."""
+        async with asyncio.timeout(within_s):
+            while self.loud(time.monotonic() - for_s):
+                self._changed.clear()
+                await self._changed.wait()
+
     def _on_track(self, track: rtc.Track, *_: object) -> None:
         if isinstance(track, rtc.RemoteAudioTrack):
             stream = rtc.AudioStream(track, sample_rate=RATE, num_channels=1, frame_size_ms=int(BLOCK_S * 1000))

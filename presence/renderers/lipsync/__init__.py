@@ -1,0 +1,5 @@
+"""The renderer "lipsync": a mel-to-mouth ONNX file of the operator's moves the mouth of a portrait; it brings none."""
+
+from presence.renderers.lipsync.renderer import LipsyncRenderer
+
+__all__ = ["LipsyncRenderer"]

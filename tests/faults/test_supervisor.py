@@ -5,7 +5,11 @@ import os
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from sqlalchemy import func, select
 
+from database.audit import SessionStep
+from database.engine import reading
+from database.tables import session_events
 from domain.session import EndReason
 from support import pictures
 from support.auditor import Auditor
@@ -41,26 +45,49 @@ async def on_bench(system: RealSystem, case: Case, what: Callable[[Bench], objec
         await outcome
 
 
+ENDS = {EndReason.SERVER_LOST, EndReason.ENDED_BY_REQUEST, EndReason.ROOM_UNREACHABLE}
+
+
 async def started_again(supervised: SupervisedSystem, case: Case, sessions: list[str]) -> None:
-    """Nothing is left of the old run; a new one on the folder ends what it finds, and takes new sessions."""
+    """Nothing is left of the old run; a new one on the folder goes on with what it finds, and takes new sessions.
+
+    A session that was running is taken over by the new avatar server, unless its room does not come back in time.
+    """
     assert supervised.gone(10)
     await supervised.start()
     ready_s = case.since_fault()
     async with supervised.reached() as system:
 
         async def check(bench: Bench) -> None:
-            ends = {EndReason.SERVER_LOST, EndReason.ENDED_BY_REQUEST}
-            reasons = {(await bench.ended(session_id, ends))["end_reason"] for session_id in sessions}
+            became = {await gone_on(bench, system, session_id) for session_id in sessions}
             async with asyncio.timeout(WITHIN_S - case.since_fault()):
-                while bench.sessions_open():  # noqa: ASYNC110
-                    await asyncio.sleep(0.1)
+                # A create whose client is gone may still start; this ends it as its user would have.
+                while open_now := bench.rows("SELECT session_id FROM sessions WHERE ended_at IS NULL"):
+                    for (session_id,) in open_now:
+                        await bench.end_at_last(str(session_id))
             ended_s = case.since_fault()
             await bench.create_works(as_avatar(pictures.astronaut()))
-            how = f"ended as {', '.join(sorted(reasons))}" if reasons else "nothing left"
+            how = ", ".join(sorted(became)) or "nothing left"
             case.steady(f"{case.held}ready again after {ready_s:.1f} s; {how} after {ended_s:.1f} s; next create works")
             await bench.whole()
 
         await on_bench(system, case, check)
+
+
+async def gone_on(bench: Bench, system: RealSystem, session_id: str) -> str:
+    """What became of a session of the old run: taken over, and then ended here; or ended with a reason."""
+    moved = select(func.count()).where(
+        session_events.c.session_id == session_id, session_events.c.step == SessionStep.MOVED
+    )
+    while not (session := await bench.seen(session_id)) or session["status"] != "ended":
+        assert bench.case.since_fault() < WITHIN_S, session
+        async with reading(system.engine) as connection:
+            if await connection.scalar(moved):
+                assert (await bench.end_at_last(session_id))["end_reason"] == EndReason.ENDED_BY_REQUEST
+                return f"taken over after {bench.case.since_fault():.1f} s, then ended"
+        await asyncio.sleep(0.1)
+    assert session["end_reason"] in ENDS, session
+    return f"ended as {session['end_reason']}"
 
 
 async def test_killed_in_mid_create(supervised: SupervisedSystem, record: Record) -> None:
@@ -82,7 +109,7 @@ async def test_killed_in_mid_create(supervised: SupervisedSystem, record: Record
 
 @pytest.mark.parametrize("ending", [False, True], ids=["mid_session", "during_the_end"])
 async def test_killed_with_a_session(supervised: SupervisedSystem, record: Record, *, ending: bool) -> None:
-    """The picture goes with its server; within 30 s, the new start included, the session has ended, once."""
+    """Within 30 s, the new start included, the session is taken over by the new server, or has ended, once."""
     case = Case(what="supervisor", when="during the end" if ending else "mid-session")
     record(case)
     found: list[Live] = []

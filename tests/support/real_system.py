@@ -74,7 +74,7 @@ class RealSystem:
     """The system's own server; not to be started or killed through this."""
     said: list[tuple[str, str]]
     """What the supervisor announced."""
-    picture_port: int
+    picture_port: int = 0
     """The port of this machine that pictures may be fetched from."""
     secrets: dict[str, str] = field(default_factory=dict)
     """Every token that was sent to or came from the API, by what it is."""

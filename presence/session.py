@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,6 +46,8 @@ def open_room(platform: str, video: VideoFormat, seen: OccupancyListener, speech
 
 def warm_up() -> None:
     """Do what a join would otherwise wait for; spares have the time."""
+    # A session has a process of its own: threads of OpenCV would only take cores from other sessions.
+    cv2.setNumThreads(1)
     warm_pictures(*USUAL_SIZE)
     warm_rooms()
     find_renderer(USUAL_RENDERER)

@@ -1,5 +1,1 @@
 """The renderer "lipsync": a mel-to-mouth ONNX file of the operator's moves the mouth of a portrait; it brings none."""
-
-from presence.renderers.lipsync.renderer import LipsyncRenderer
-
-__all__ = ["LipsyncRenderer"]

@@ -6,8 +6,8 @@ until SIGTERM. A second one for the same model ends at once. With `--check` it o
 
 import argparse
 import contextlib
-import fcntl
 import logging
+import math
 import os
 import selectors
 import signal
@@ -17,20 +17,18 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import Final, Protocol
 
 from presence.renderers.lipsync import wire
 from presence.renderers.lipsync.address import HostAddress, address_of
 from presence.renderers.lipsync.gathering import Gathering
+from presence.renderers.lipsync.locking import alone
 from presence.renderers.lipsync.model import LipsyncModel, ModelUnavailable
 
 log = logging.getLogger("presence.renderers.lipsync.host")
 
 IDLE_S: Final = 10.0
-REFUSED: Final = 3
-"""Exit code where the model does not fit: the last line of the log says why."""
 BACKLOG: Final = 64
-LOOK_AGAIN_S: Final = 0.02
 
 
 class Model(Protocol):
@@ -86,7 +84,7 @@ class Host:
         now = time.monotonic()
         wait_s = self._gathering.wait_s(now)
         if wait_s is None and not self._seats:
-            wait_s = max(self._left_at + self._idle_s - now, 0.0)
+            wait_s = None if math.isinf(self._idle_s) else max(self._left_at + self._idle_s - now, 0.0)
         for key, _ in self._selector.select(wait_s):
             if key.data is None:
                 self._admit()
@@ -141,24 +139,6 @@ class Host:
 
 
 @contextlib.contextmanager
-def alone(address: HostAddress, within_s: float = 0.0) -> Iterator[bool]:
-    """Hold the address while this lasts; False where another host has it."""
-    with address.lock.open("ab") as file:
-        deadline = time.monotonic() + within_s
-        while not (held := _locked(file)) and time.monotonic() < deadline:
-            time.sleep(LOOK_AGAIN_S)
-        yield held
-
-
-def _locked(file: IO[bytes]) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-@contextlib.contextmanager
 def listening(address: HostAddress) -> Iterator[socket.socket]:
     """A socket at the address, which is gone afterwards. Whatever a killed host left there is replaced."""
     address.socket.unlink(missing_ok=True)
@@ -195,7 +175,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where to listen; nobody else may enter it")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--threads", type=int, default=0, help="on the CPU; 0 is half of the cores")
-    parser.add_argument("--idle", type=float, default=IDLE_S, help="seconds to stay without a session")
+    parser.add_argument("--idle", type=float, default=IDLE_S, help="seconds to stay without a session; 0: always")
     parser.add_argument("--check", action="store_true", help="load and try the model, and end")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -206,10 +186,14 @@ def main() -> int:
             model = LipsyncModel(given.model, device=given.device, threads=given.threads)
             log.info("%s fits, on %s", given.model.name, model.provider)
         else:
-            serve(address_of(given.model, given.device, given.folder), threads=given.threads, idle_s=given.idle)
+            serve(
+                address_of(given.model, given.device, given.folder),
+                threads=given.threads,
+                idle_s=given.idle or math.inf,
+            )
     except (ModelUnavailable, ValueError) as error:
         log.error("%s", error)  # noqa: TRY400 - the sentence is all there is to say
-        return REFUSED
+        return wire.REFUSED
     return 0
 
 

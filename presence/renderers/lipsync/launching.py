@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import IO, Final
 
 from presence.renderers.lipsync.address import HostAddress
-from presence.renderers.lipsync.host import REFUSED, alone
+from presence.renderers.lipsync.locking import alone
+from presence.renderers.lipsync.wire import REFUSED
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ class Launcher:
     def __init__(self, address: HostAddress) -> None:
         self._address = address
         self._not_before = 0.0
+        self.process: subprocess.Popen[bytes] | None = None
+        """The host that this launcher started last."""
 
     def ensure(self) -> bool:
         """Start a host unless one runs, starts, or was started just now; True if one was."""
@@ -37,8 +40,8 @@ class Launcher:
             if not free:
                 return False
         self._not_before = now + AGAIN_S
-        process = self._spawn()
-        threading.Thread(target=self._mourn, args=(process,), name="lipsync-host", daemon=True).start()
+        self.process = self._spawn()
+        threading.Thread(target=self._mourn, args=(self.process,), name="lipsync-host", daemon=True).start()
         return True
 
     def _spawn(self) -> subprocess.Popen[bytes]:

@@ -69,7 +69,7 @@ class LipsyncTrack:
 
     def draw(self, share: float, deadline: float, out: Pixels) -> None:
         """Fill `out`. A mouth that is late leaves the one before; none at all leaves the portrait's."""
-        mouth = self.seat.answer(deadline)
+        mouth = self.seat.answer(deadline if share > 0 else 0.0)
         if mouth is not None:
             self._mouth = mouth
         if share <= 0 or not self.seat.connected:

@@ -1,10 +1,13 @@
 """Who in a LiveKit room speaks for the avatar: the agent it publishes for; knows nothing of sound."""
 
+import logging
 from collections.abc import Callable
 from typing import Final
 
 from livekit import rtc
 from livekit.rtc import ConnectionState, ParticipantKind
+
+log = logging.getLogger(__name__)
 
 ON_BEHALF: Final = "lk.publish_on_behalf"
 """Attribute of the avatar's own token: the identity of its agent."""
@@ -71,6 +74,7 @@ class AgentWatch:
             self.out_of_sight = True
             return
         self.tenure += 1
+        log.info("the agent has left")
         self._listening(False)
         self._left()
 

@@ -9,8 +9,8 @@ from presence.renderers.base import Pixels
 from presence.renderers.lipsync.wire import SIDE, Floats
 from presence.renderers.warp.geometry import Box, even_box, face_from, ramp, yuv_from_rgb
 
-EYES_DOWN, MOUTH_DOWN, WIDE = 0.36, 0.76, 0.78
-"""Where eyes and mouth lie in a detector's box of a face, over its height; and its width over its height."""
+EYES_DOWN, MOUTH_DOWN, WIDE = 0.34, 0.69, 0.74
+"""Where eyes and mouth lie in a detector's box of a face with its chin, over its height; and its width over that."""
 LEAST = 48
 """Pixels of a box's side below which nothing good can come."""
 SIDES, TOP, BOTTOM = 0.14, (0.52, 0.62), (1.0, 0.92)

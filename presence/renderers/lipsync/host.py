@@ -140,14 +140,20 @@ class Host:
 
 @contextlib.contextmanager
 def listening(address: HostAddress) -> Iterator[socket.socket]:
-    """A socket at the address, which is gone afterwards. Whatever a killed host left there is replaced."""
-    address.socket.unlink(missing_ok=True)
+    """A socket at the address, which is gone afterwards. Whatever a killed host left there is replaced.
+
+    It gets its name when it listens: nobody finds a socket that refuses.
+    """
+    unnamed = address.socket.with_suffix(".new")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(str(address.socket))
-        listener.listen(BACKLOG)
         try:
+            unnamed.unlink(missing_ok=True)
+            listener.bind(str(unnamed))
+            listener.listen(BACKLOG)
+            unnamed.rename(address.socket)
             yield listener
         finally:
+            unnamed.unlink(missing_ok=True)
             address.socket.unlink(missing_ok=True)
 
 
@@ -168,6 +174,11 @@ def serve(address: HostAddress, *, threads: int, idle_s: float) -> None:
                 log.info("%d mouths in %d batches, by size: %s", served, host.batches.total(), dict(host.batches))
 
 
+def _stop(number: int, _: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one would break off the tidying up
+    sys.exit(0)
+
+
 def main() -> int:
     """The command line. 0 at the end, 3 where the model does not fit."""
     parser = argparse.ArgumentParser(prog="presence.renderers.lipsync.host", description="Host of one lip-sync model.")
@@ -179,18 +190,15 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="load and try the model, and end")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _stop)
     try:
         if given.check:
             model = LipsyncModel(given.model, device=given.device, threads=given.threads)
             log.info("%s fits, on %s", given.model.name, model.provider)
         else:
-            serve(
-                address_of(given.model, given.device, given.folder),
-                threads=given.threads,
-                idle_s=given.idle or math.inf,
-            )
+            address = address_of(given.model, given.device, given.folder)
+            serve(address, threads=given.threads, idle_s=given.idle or math.inf)
     except (ModelUnavailable, ValueError) as error:
         log.error("%s", error)  # noqa: TRY400 - the sentence is all there is to say
         return wire.REFUSED

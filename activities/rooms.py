@@ -38,6 +38,7 @@ class VideoSettings:
     bitrate: int
     frame_marker: bool
     renderer: str = "still"
+    av_offset_ms: int = 0
 
 
 class RoomActivities:
@@ -128,6 +129,7 @@ class RoomActivities:
             codec=video.codec,
             bitrate=video.bitrate,
             renderer=video.renderer,
+            av_offset_ms=video.av_offset_ms,
             frame_marker=video.frame_marker,
         )
 

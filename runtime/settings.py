@@ -125,6 +125,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     renderer: str = "warp"
     """What draws the avatar: `warp`, `still`, or a renderer that another installed package brings."""
 
+    av_offset_ms: Annotated[int, msgspec.Meta(ge=-200, le=1000)] = 0
+    """How much later than its sound a picture is shown; negative for earlier."""
+
     frame_marker: bool = False
     """Stamp a frame counter into the picture's corner, so that tests can tell a fresh frame from a frozen one."""
 

@@ -50,6 +50,7 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
             bitrate=settings.video_bitrate,
             frame_marker=settings.frame_marker,
             renderer=settings.renderer,
+            av_offset_ms=settings.av_offset_ms,
         ),
     )
     stack.push_async_callback(renewal.close)

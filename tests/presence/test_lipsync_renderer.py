@@ -4,6 +4,7 @@ import contextlib
 import gc
 import logging
 import os
+import select
 import signal
 import subprocess
 import time
@@ -109,7 +110,7 @@ def test_two_frames_of_one_track_in_a_batch_come_in_order(
 def test_a_late_batch_repeats_the_last_mouth(
     bench: HostBench, shared_host: "subprocess.Popen[bytes]", tmp_path: Path, portrait_rgb: NDArray[np.uint8]
 ) -> None:
-    """A host that is held up costs no more than the wait, and the mouth stays; then it goes on with what it owes."""
+    """A host that is held up costs no more than the wait, and the mouth stays. What it owes is shown when it comes."""
     renderer = renderer_of(bench)
     show = Show(renderer, prepared(renderer, portrait_rgb, tmp_path))
     before = [show.frame() for _ in range(6)][-1]
@@ -122,6 +123,12 @@ def test_a_late_batch_repeats_the_last_mouth(
     finally:
         os.kill(shared_host.pid, signal.SIGCONT)
     assert all(np.array_equal(frame, before) for frame in late)
+    seat, served = show.track.seat, show.track.seat.served
+    assert seat._connection is not None
+    assert select.select([seat._connection], [], [], PATIENT_S)[0]
+    renderer._wait_s = 0.0
+    assert not np.array_equal(show.frame(0.05), before)
+    assert (seat.served, seat.waiting) == (served + 1, True)
     renderer._wait_s = PATIENT_S
     assert not np.array_equal([show.frame(0.05) for _ in range(3)][-1], before)
 

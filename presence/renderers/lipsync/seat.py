@@ -24,6 +24,7 @@ class Seat:
         self._path, self._face, self._missed = path, face, missed
         self._connection: socket.socket | None = None
         self._frame: wire.SharedFrame | None = None
+        self._late: wire.Floats | None = None
         self._not_before = 0.0
         self._lost = self._met = False
         self.waiting = False
@@ -31,7 +32,7 @@ class Seat:
         self.served = 0
         """Mouths that came."""
         self.together = 0
-        """How many tracks the largest batch served of those that this one was in."""
+        """How many tracks were served together when the last one came."""
 
     @property
     def connected(self) -> bool:
@@ -47,7 +48,8 @@ class Seat:
         return self.connected
 
     def ask(self, mel: wire.Floats, deadline: float) -> None:
-        """Ask for a window's mouth. While an older answer is under way, that one is waited for instead."""
+        """Ask for a window's mouth. While an older answer is still under way, that one is waited for instead."""
+        self._late = self._fetch(0.0)
         if self.waiting or not self.reach(deadline) or self._connection is None or self._frame is None:
             return
         self._frame.mel[:] = mel
@@ -58,19 +60,10 @@ class Seat:
             self._lose()
 
     def answer(self, deadline: float) -> wire.Floats | None:
-        """The mouth (3, 96, 96) that was asked for; None if it is not there in time, or nobody answers."""
-        if not self.waiting or self._connection is None or self._frame is None:
-            return None
-        word = self._receive(deadline)
-        if word is None:
-            return None
-        self.waiting = False
-        if len(word) != wire.ANSWER.size:
-            self._lose()
-            return None
-        self.served += 1
-        self.together = max(self.together, wire.ANSWER.unpack(word)[0])
-        return self._frame.mouth.copy()
+        """The mouth (3, 96, 96) that was asked for, or else one that came too late for its own frame; None without."""
+        late, self._late = self._late, None
+        mouth = self._fetch(deadline)
+        return late if mouth is None else mouth
 
     def forget(self) -> None:
         """No answer to an earlier question comes any more."""
@@ -81,8 +74,22 @@ class Seat:
         """Leave the host. A later question comes back to it."""
         if self._connection is not None:
             self._connection.close()
-        self._connection = self._frame = None
+        self._connection = self._frame = self._late = None
         self.waiting = False
+
+    def _fetch(self, deadline: float) -> wire.Floats | None:
+        if not self.waiting or self._connection is None or self._frame is None:
+            return None
+        word = self._receive(deadline)
+        if word is None:
+            return None
+        self.waiting = False
+        if len(word) != wire.ANSWER.size:
+            self._lose()
+            return None
+        self.served += 1
+        (self.together,) = wire.ANSWER.unpack(word)
+        return self._frame.mouth.copy()
 
     def _receive(self, deadline: float) -> bytes | None:
         assert self._connection is not None  # noqa: S101 - asked before

@@ -33,7 +33,7 @@ LIBRARIES: dict[str, set[str]] = {
         "s3fs",
         "yarl",
     },
-    "presence": {"PIL", "cv2", "livekit", "msgspec", "numpy"},
+    "presence": {"PIL", "cv2", "livekit", "msgspec", "numpy", "onnxruntime"},
     "database": {"aiosqlite", "alembic", "sqlalchemy"},
     "runtime": {"httpx", "msgspec", "rich", "temporalio"},
     "api": {"litestar", "msgspec", "temporalio", "ulid"},

@@ -52,6 +52,17 @@ def prepared(renderer: LipsyncRenderer, portrait: NDArray[np.uint8], folder: Pat
     return renderer.load(folder)
 
 
+@contextlib.contextmanager
+def held_up(host: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """A host that does nothing for a while."""
+    os.kill(host.pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, host.pid, os.WSTOPPED | os.WNOWAIT)
+    try:
+        yield
+    finally:
+        os.kill(host.pid, signal.SIGCONT)
+
+
 class Show:
     """One track that talks: `frame(loud)` is its next picture."""
 
@@ -113,24 +124,21 @@ def test_a_late_batch_repeats_the_last_mouth(
     """A host that is held up costs no more than the wait, and the mouth stays. What it owes is shown when it comes."""
     renderer = renderer_of(bench)
     show = Show(renderer, prepared(renderer, portrait_rgb, tmp_path))
-    before = [show.frame() for _ in range(6)][-1]
-    os.kill(shared_host.pid, signal.SIGSTOP)
-    try:
+    before, seat = [show.frame() for _ in range(6)][-1], show.track.seat
+    with held_up(shared_host):
         renderer._wait_s = 0.03
         started = time.monotonic()
-        late = [show.frame(0.05) for _ in range(3)]
+        assert all(np.array_equal(show.frame(0.05), before) for _ in range(3))
         assert time.monotonic() - started < 1
-    finally:
-        os.kill(shared_host.pid, signal.SIGCONT)
-    assert all(np.array_equal(frame, before) for frame in late)
-    seat, served = show.track.seat, show.track.seat.served
     assert seat._connection is not None
     assert select.select([seat._connection], [], [], PATIENT_S)[0]
-    renderer._wait_s = 0.0
-    assert not np.array_equal(show.frame(0.05), before)
-    assert (seat.served, seat.waiting) == (served + 1, True)
+    with held_up(shared_host):
+        served = seat.served
+        late = show.frame(0.05)
+        assert (seat.served, seat.waiting) == (served + 1, True)
+    assert not np.array_equal(late, before)
     renderer._wait_s = PATIENT_S
-    assert not np.array_equal([show.frame(0.05) for _ in range(3)][-1], before)
+    assert not np.array_equal([show.frame(0.05) for _ in range(3)][-1], late)
 
 
 def test_without_a_host_the_portrait_stands_still_and_a_new_one_is_found(
@@ -227,10 +235,10 @@ def test_reset_forgets_what_the_host_owes(
     renderer = renderer_of(bench)
     show = Show(renderer, prepared(renderer, portrait_rgb, tmp_path))
     first = [show.frame() for _ in range(3)]
-    os.kill(shared_host.pid, signal.SIGSTOP)
-    renderer._wait_s = 0.0
-    show.frame(0.05)
-    os.kill(shared_host.pid, signal.SIGCONT)
+    with held_up(shared_host):
+        renderer._wait_s = 0.0
+        show.frame(0.05)
+        assert show.track.seat.waiting
     renderer._wait_s = PATIENT_S
     show.track.reset()
     show.index = -1

@@ -126,6 +126,116 @@ def test_a_late_batch_repeats_the_last_mouth(
     renderer = renderer_of(bench)
     show = Show(renderer, prepared(renderer, portrait_rgb, tmp_path))
     before, seat = [show.frame() for _ in range(6)][-1], show.track.seat
+    with held_up(shared_host):
+        renderer._wait_s = 0.03
+        started = time.monotonic()
+        assert all(np.array_equal(show.frame(0.05), before) for _ in range(3))
+        assert time.monotonic() - started < 1
+    assert seat._connection is not None
+    assert select.select([seat._connection], [], [], PATIENT_S)[0]
+    with held_up(shared_host):
+        served = seat.served
+        late = show.frame(0.05)
+        assert (seat.served, seat.waiting) == (served + 1, True)
+    assert not np.array_equal(late, before)
+    renderer._wait_s = PATIENT_S
+    assert not np.array_equal([show.frame(0.05) for _ in range(3)][-1], late)
+
+
+def test_without_a_host_the_portrait_stands_still_and_a_new_one_is_found(
+    tmp_path: Path, portrait_rgb: NDArray[np.uint8], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Killed in the middle of speech, the host leaves the portrait and a line in the log; its successor is joined."""
+    caplog.set_level(logging.INFO)
+    portrait = i420_from_rgb(portrait_rgb)
+    with host_bench() as bench, contextlib.ExitStack() as hosts:
+        process = hosts.enter_context(bench.host())
+        renderer = renderer_of(bench)
+        assets = prepared(renderer, portrait_rgb, tmp_path)
+        assets.launcher._not_before = float("inf")  # the successor is this test's
+        show = Show(renderer, assets)
+        assert not np.array_equal([show.frame() for _ in range(4)][-1], portrait)
+        end(process, signal.SIGKILL)
+        assert all(np.array_equal(show.frame(), portrait) for _ in range(3))
+        assert [r.levelname for r in caplog.records if "portrait stands still" in r.message] == ["WARNING"]
+        bench.address.socket.unlink()
+        hosts.enter_context(bench.host())
+        show.track.seat._not_before = 0.0
+        assert not np.array_equal([show.frame() for _ in range(3)][-1], portrait)
+        assert "the mouth moves" in caplog.text
+
+
+def test_the_first_track_starts_the_host_and_others_use_it(tmp_path: Path, portrait_rgb: NDArray[np.uint8]) -> None:
+    """Loading starts one host, in a session of its own; a second renderer starts none; killed, it is started again."""
+    with host_bench() as bench:
+        renderer = renderer_of(bench)
+        launcher = prepared(renderer, portrait_rgb, tmp_path).launcher
+        bench.wait_ready()
+        second = renderer_of(bench).load(tmp_path).launcher
+        first = launcher.process
+        assert first is not None
+        assert second.process is None
+        assert os.getsid(first.pid) == first.pid
+        end(first, signal.SIGKILL)
+        assert second.ensure()
+        assert not second.ensure()
+        bench.address.socket.unlink(missing_ok=True)
+        bench.wait_ready()
+        assert second.process is not None
+        end(second.process)
+
+
+def test_a_model_that_does_not_fit_is_named_in_the_log(
+    tmp_path: Path, portrait_rgb: NDArray[np.uint8], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The host's refusal reaches the media process's log; the portrait stands still, and no host is tried at once."""
+    with host_bench() as bench:
+        bench.address.model.write_text("weights")
+        renderer = renderer_of(bench, wait_s=0.03)
+        assets = prepared(renderer, portrait_rgb, tmp_path)
+        assert assets.launcher.process is not None
+        assets.launcher.process.wait(20)
+        deadline = time.monotonic() + 5
+        while "cannot be read as ONNX" not in caplog.text and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert "ended with 3" in caplog.text
+        assert "darker.onnx cannot be read as ONNX" in caplog.text
+        assert np.array_equal(Show(renderer, assets).frame(), i420_from_rgb(portrait_rgb))
+        assert not assets.launcher.ensure()
+
+
+@pytest.mark.usefixtures("shared_host")
+def test_a_track_that_is_gone_leaves_nothing_open(
+    bench: HostBench, tmp_path: Path, portrait_rgb: NDArray[np.uint8]
+) -> None:
+    """Tracks have no end of their own: connection and memory go when nobody refers to them."""
+    renderer = renderer_of(bench)
+    assets = prepared(renderer, portrait_rgb, tmp_path)
+
+    def talk() -> None:
+        assert Show(renderer, assets).frame() is not None
+
+    def held() -> tuple[int, int]:
+        gc.collect()
+        return len(list(Path("/proc/self/fd").iterdir())), Path("/proc/self/maps").read_text().count(
+            "greenroom-lipsync"
+        )
+
+    talk()
+    before = held()
+    for _ in range(3):
+        talk()
+    assert held() == before
+    assert before[1] == 0
+
+
+def test_reset_forgets_what_the_host_owes(
+    bench: HostBench, shared_host: "subprocess.Popen[bytes]", tmp_path: Path, portrait_rgb: NDArray[np.uint8]
+) -> None:
+    """An answer that comes after a reset is nobody's."""
+    renderer = renderer_of(bench)
+    show = Show(renderer, prepared(renderer, portrait_rgb, tmp_path))
+    first = [show.frame() for _ in range(3)]
     renderer._wait_s = 0.0
     goes_on = threading.Timer(0.1, os.kill, (shared_host.pid, signal.SIGCONT))
     with held_up(shared_host):

@@ -32,4 +32,5 @@ class Services:
 
     async def avatar_of(self, sent: SentPicture, account_id: str) -> str | None:
         """The avatar that this account's same picture has become; None for what is new, or has yet to be fetched."""
-        return await self.avatars.recognise(account_id, sent.sha256) if sent.sha256 else None
+        sha256 = sent.sha256  # once: it reads the whole picture
+        return await self.avatars.recognise(account_id, sha256) if sha256 else None

@@ -15,6 +15,7 @@ from contracts.queues import avatar_queue
 from database.avatar_servers import AvatarServers
 from domain.failures import FailureCode, Refused
 from domain.leases import Serving
+from support.stand_in_steps import joined
 
 DEAD_HOST = "dead.example"
 """Rooms on this host cannot be reached."""
@@ -36,15 +37,7 @@ class FakeAvatarServer:
             with translated():
                 raise Refused(FailureCode.ROOM_UNREACHABLE, "the room does not answer")
         self.serving[value.session_id, value.generation] = 0
-        return steps.JoinRoomResult(
-            participant_identity="avatar",
-            participant_sid="PA_1",
-            room_name="room",
-            video_track_sid="TR_1",
-            width=value.portrait.width,
-            height=value.portrait.height,
-            publish_ms=1,
-        )
+        return joined(value)
 
     @steps.stay_in_room.implementation
     async def stay_in_room(self, value: steps.StayInRoomInput) -> steps.StayInRoomResult:

@@ -12,6 +12,7 @@ async def test_a_session_starts_by_each_id_that_clients_send(api_system: ApiSyst
     await provide_builtins(api_system.settings, cache_folder())
     key = await api_system.account()
     for avatar_id, ratio in zip(BUILTIN, ("4:3", "3:4", "1:1", "auto"), strict=True):
+        await api_system.a_slot_is_free()
         body = {"avatar": avatar_id, "room": {**ROOM, "token": f"token of {avatar_id}"}, "aspect_ratio": ratio}
         status, created = await api_system.request("POST", "/v1/sessions", json=body, key=key)
         assert (status, created["session"]["status"]) == (201, "started"), created

@@ -28,6 +28,7 @@ class EndReason(StrEnum):
     REMOVED = "removed"
     IDENTITY_TAKEN = "identity_taken"
     ROOM_UNREACHABLE = "room_unreachable"
+    ROOM_ENCRYPTED = "room_encrypted"
     SERVER_LOST = "server_lost"
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a reason, not a secret
     TERMINATED = "terminated"

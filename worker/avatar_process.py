@@ -138,13 +138,17 @@ async def stay(session: AvatarSession, commands: Commands, events: EventPipe, wa
             raise refusal
         return 1
     if running.done():
-        events.send(Left(reason=running.result(), served_ms=session.served_ms))
+        reason, served_ms = running.result(), session.served_ms
+        if reason is EndReason.ROOM_ENCRYPTED:  # the only end in which the avatar is in the room still
+            watchdog.leave_soon()
+            await session.leave(reason)
+        events.send(Left(reason=reason, served_ms=served_ms))
         return 0
     watchdog.leave_soon()
-    reason = told.result().reason
+    asked = told.result().reason
     served_ms = session.served_ms
-    await session.leave(reason)
-    terminated = reason == EndReason.TERMINATED
+    await session.leave(asked)
+    terminated = asked == EndReason.TERMINATED
     events.send(Left(reason=EndReason.TERMINATED if terminated else protocol.LEFT, served_ms=served_ms))
     return 0
 

@@ -19,6 +19,7 @@ BETWEEN_TRIES = timedelta(seconds=1)
 WHY_NOT_AGAIN = {
     FailureCode.ROOM_TOKEN_REFUSED: EndReason.TOKEN_EXPIRED,
     FailureCode.ROOM_UNREACHABLE: EndReason.ROOM_UNREACHABLE,
+    FailureCode.ROOM_ENCRYPTED: EndReason.ROOM_ENCRYPTED,
     FailureCode.ROOM_JOIN_FAILED: EndReason.REMOVED,
 }
 """What a session ends as whose room does not take its avatar a second time. The token was good once."""

@@ -59,7 +59,7 @@ class AvatarRoom(MediaSink, Protocol):
         """Tell the room of the session's state; a failure is logged, never raised."""
 
     async def wait_lost(self) -> EndReason:
-        """Why the room was lost, once it is."""
+        """Why the room was lost, once it is. After ROOM_ENCRYPTED the avatar is still in it."""
 
     async def disconnect(self) -> None:
         """Leave. Does nothing where the room is lost already."""

@@ -48,6 +48,7 @@ class LiveKitRoom:
         self._census = Census(self._room, seen)
         self._speech = LiveKitSpeech(self._room, speech)
         self._room.on("disconnected", self._on_disconnected)
+        self._room.on("track_published", self._on_published_by_others)
 
     async def connect(self, url: str, token: str, *, within_s: float) -> None:
         """Enter. Refused with a ROOM_ code; no message holds the token."""
@@ -68,7 +69,7 @@ class LiveKitRoom:
         if not self._may_publish():
             log.warning("the token does not allow to publish sound and picture")
             raise room_refused(FailureCode.ROOM_JOIN_FAILED)
-        if self._is_encrypted():
+        if self._others_encrypt():
             log.warning("the others encrypt what they publish, and the avatar has no key")
             raise room_refused(FailureCode.ROOM_ENCRYPTED)
         self._speech.enter()
@@ -92,7 +93,8 @@ class LiveKitRoom:
             await asyncio.wait((publishing, self._lost), return_when=asyncio.FIRST_COMPLETED)
             if not publishing.done():
                 log.warning("lost the room while publishing: %s", self._lost.result())
-                raise room_refused(FailureCode.ROOM_JOIN_FAILED)
+                encrypted = self._lost.result() is EndReason.ROOM_ENCRYPTED
+                raise room_refused(FailureCode.ROOM_ENCRYPTED if encrypted else FailureCode.ROOM_JOIN_FAILED)
             video, _ = publishing.result()
         except rtc.participant.PublishTrackError as error:
             log.warning("publish failed: %s", self._redactor.clean(error.message))
@@ -152,10 +154,10 @@ class LiveKitRoom:
         needed = {TrackSource.SOURCE_CAMERA, TrackSource.SOURCE_MICROPHONE}
         return permissions.can_publish and needed <= (set(permissions.can_publish_sources) or needed)
 
-    def _is_encrypted(self) -> bool:
+    def _others_encrypt(self) -> bool:
         # Of the room itself nothing is told: that it is encrypted shows in what somebody has published in it already.
         publications = (p for who in self._room.remote_participants.values() for p in who.track_publications.values())
-        return any(publication.encryption_type != rtc.EncryptionType.NONE for publication in publications)
+        return any(_is_encrypted(publication) for publication in publications)
 
     def _video_options(self) -> rtc.TrackPublishOptions:
         return rtc.TrackPublishOptions(
@@ -165,7 +167,19 @@ class LiveKitRoom:
             video_encoding=rtc.VideoEncoding(max_framerate=self._format.fps, max_bitrate=self._format.bitrate),
         )
 
+    def _on_published_by_others(self, publication: rtc.RemoteTrackPublication, _: rtc.RemoteParticipant) -> None:
+        if _is_encrypted(publication):
+            log.warning("somebody encrypts what they publish, and the avatar has no key")
+            self._lose(EndReason.ROOM_ENCRYPTED)
+
     def _on_disconnected(self, reason: int) -> None:
+        self._lose(end_reason(reason))
+
+    def _lose(self, reason: EndReason) -> None:
         self._census.close()
         if not self._lost.done():
-            self._lost.set_result(end_reason(reason))
+            self._lost.set_result(reason)
+
+
+def _is_encrypted(publication: rtc.RemoteTrackPublication) -> bool:
+    return bool(publication.encryption_type != rtc.EncryptionType.NONE)

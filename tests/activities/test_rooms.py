@@ -219,6 +219,7 @@ async def test_a_portrait_that_is_gone_is_trouble_of_ours(scene: Scene) -> None:
         ("room_deleted", "room_deleted"),
         ("identity_taken", "identity_taken"),
         ("room_unreachable", "room_unreachable"),
+        ("room_encrypted", "room_encrypted"),
         ("terminated", "server_lost"),
         (DIED, "server_lost"),
         (LEFT, "server_lost"),

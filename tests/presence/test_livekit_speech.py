@@ -1,13 +1,10 @@
 """Speech in a real room: livekit-agents' own output as the agent, and somebody who listens."""
 
 import asyncio
-import json
 import time
 import warnings
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from uuid import uuid4
 
@@ -18,16 +15,15 @@ from livekit import api, rtc
 from domain.failures import FailureCode, Refused
 from presence.processes.media_process import MediaProcess
 from presence.processes.pool import MediaPool
-from presence.processes.protocol import Join
 from support.agent_peer import AgentPeer, agent_token, call_avatar, set_state
 from support.livekit_server import LiveKitServer
-from support.portrait_pictures import save_portrait
+from support.plain_agent import PlainAgent, plain_agent, send, write
 from support.room_listener import RoomListener
+from support.small_avatar import small_avatar
 from support.speech_bench import tone
 from support.steadiness import Froze, three_tries
-from support.tokens import AVATAR_IDENTITY, avatar_token, person_token
+from support.tokens import AVATAR_IDENTITY, person_token
 
-SIZE = (320, 240)
 POSITION_WITHIN_S = 0.02
 HEARD_WITHIN_S = 0.06
 """A listener's jitter buffer stretches and squeezes; so exact is a length that it hears."""
@@ -55,29 +51,6 @@ def agents_library() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from livekit.agents.voice import avatar  # noqa: F401, PLC0415 - takes seconds
-
-
-@asynccontextmanager
-async def small_avatar(
-    pool: MediaPool, server: LiveKitServer, room: str, folder: Path, token: str = ""
-) -> AsyncIterator[MediaProcess]:
-    """A small avatar in a room: nobody here looks at it."""
-    portrait = save_portrait(folder, *SIZE)
-    process = await pool.take()
-    await process.join(
-        Join(
-            session_id=f"session-of-{room}",
-            generation=1,
-            platform="livekit",
-            url=server.url,
-            token=token or avatar_token(server, room),
-            portrait_path=str(portrait.path),
-            width=SIZE[0],
-            height=SIZE[1],
-        )
-    )
-    yield process
-    await process.leave()
 
 
 @pytest.fixture(scope="module")
@@ -209,7 +182,7 @@ async def test_twenty_interruptions_in_a_row(stage: Stage) -> None:
 async def test_only_the_agent_may_speak_and_interrupt(stage: Stage) -> None:
     """A stranger is rejected, and what it sends is not heard; the agent's speech goes on."""
     _, finished, since = await stage.mark()
-    async with other_agent(stage.server, stage.room, "stranger") as stranger:
+    async with plain_agent(stage.server, stage.room, "stranger") as stranger:
         await send(stranger.room, tone(1.0, 16_000), {})
         await asyncio.sleep(0.3)
         assert stage.listener.loud_s(since) == 0
@@ -220,70 +193,6 @@ async def test_only_the_agent_may_speak_and_interrupt(stage: Stage) -> None:
     assert not last.interrupted
 
 
-async def send(
-    room: rtc.Room, samples: np.ndarray[tuple[int], np.dtype[np.int16]], attributes: dict[str, str], *, end: bool = True
-) -> rtc.ByteStreamWriter:
-    """Send speech as other agents than livekit's do; chunks of an odd number of bytes."""
-    writer = await room.local_participant.stream_bytes(
-        "AUDIO_x", topic="lk.audio_stream", destination_identities=[AVATAR_IDENTITY], attributes=attributes
-    )
-    await write(writer, samples)
-    if end:
-        await writer.aclose()
-    return writer
-
-
-async def write(writer: rtc.ByteStreamWriter, samples: np.ndarray[tuple[int], np.dtype[np.int16]]) -> None:
-    """Write speech in chunks of 1,001 bytes."""
-    pcm = samples.tobytes()
-    for start in range(0, len(pcm), 1_001):
-        await writer.write(pcm[start : start + 1_001])
-
-
-class OtherAgent:
-    """An agent that notes what it is told, and may refuse the first calls."""
-
-    def __init__(self, stage_room: rtc.Room) -> None:
-        self.room = stage_room
-        self.told: list[dict[str, object]] = []
-        self.calls = count()
-        self._changed = asyncio.Event()
-        self.refusals = 0
-
-    def listen(self) -> None:
-        """Register for the ends of playback, and for nothing else."""
-        self.room.local_participant.register_rpc_method("lk.playback_finished", self._on_finished)
-
-    def _on_finished(self, call: rtc.RpcInvocationData) -> str:
-        next(self.calls)
-        if self.refusals:
-            self.refusals -= 1
-            raise rtc.RpcError(1505, "not now")
-        self.told.append(json.loads(call.payload))
-        self._changed.set()
-        return "ok"
-
-    async def wait_told(self, number: int, *, within_s: float = 3.0) -> list[dict[str, object]]:
-        """Wait until it was told so often."""
-        async with asyncio.timeout(within_s):
-            while len(self.told) < number:
-                self._changed.clear()
-                await self._changed.wait()
-        return self.told
-
-
-@asynccontextmanager
-async def other_agent(server: LiveKitServer, room_name: str, identity: str = "agent") -> AsyncIterator[OtherAgent]:
-    """An agent that speaks the protocol by itself."""
-    room = rtc.Room()
-    await room.connect(server.url, agent_token(server, room_name, identity), rtc.RoomOptions(auto_subscribe=False))
-    agent = OtherAgent(room)
-    agent.listen()
-    await set_state(room, "initializing")
-    yield agent
-    await room.disconnect()
-
-
 async def test_a_stream_that_never_ends_is_heard_after_each_interruption(
     livekit_server: LiveKitServer, media_pool: MediaPool, room_name: str, tmp_path: Path
 ) -> None:
@@ -291,7 +200,7 @@ async def test_a_stream_that_never_ends_is_heard_after_each_interruption(
     async with (
         RoomListener(livekit_server.url, person_token(livekit_server, room_name)) as listener,
         small_avatar(media_pool, livekit_server, room_name, tmp_path),
-        other_agent(livekit_server, room_name) as agent,
+        plain_agent(livekit_server, room_name) as agent,
     ):
         writer = await send(agent.room, tone(1.5, 16_000), {}, end=False)
         for turn in range(2):
@@ -326,17 +235,17 @@ async def test_an_agent_that_returns_or_is_replaced_is_heard(
         RoomListener(livekit_server.url, person_token(livekit_server, room_name)) as listener,
         small_avatar(media_pool, livekit_server, room_name, tmp_path),
     ):
-        async with other_agent(livekit_server, room_name) as first:
+        async with plain_agent(livekit_server, room_name) as first:
             await send(first.room, tone(20.0, 16_000), {}, end=False)
             await listener.wait_sound()
-            async with other_agent(livekit_server, room_name) as second:
+            async with plain_agent(livekit_server, room_name) as second:
                 await fallen_silent(listener)
                 await send(second.room, tone(0.3, 16_000), {"sample_rate": "16000", "num_channels": "1"})
                 assert [told["interrupted"] for told in await second.wait_told(1)] == [False]
                 await send(second.room, tone(20.0, 16_000), {}, end=False)
                 await listener.wait_sound(since=time.monotonic())
         await fallen_silent(listener)
-        async with other_agent(livekit_server, room_name) as third:
+        async with plain_agent(livekit_server, room_name) as third:
             third.refusals = 2
             await send(third.room, tone(0.2, 16_000), {})
             (told,) = await third.wait_told(1)
@@ -352,7 +261,7 @@ async def test_a_stream_without_its_end_is_ended_by_the_next_one(
     """A lost end does not hold up what is said next, and both are reported."""
     async with (
         small_avatar(media_pool, livekit_server, room_name, tmp_path),
-        other_agent(livekit_server, room_name) as agent,
+        plain_agent(livekit_server, room_name) as agent,
     ):
         await send(agent.room, tone(0.3, 16_000), {}, end=False)
         await send(agent.room, tone(0.2, 16_000), {})
@@ -364,12 +273,12 @@ async def test_a_stream_without_its_end_is_ended_by_the_next_one(
 async def test_without_a_name_in_the_token_the_first_agent_is_the_agent(
     livekit_server: LiveKitServer, media_pool: MediaPool, room_name: str, tmp_path: Path
 ) -> None:
-    """An agent that the server has not told of yet is heard; persons and a second agent are not."""
+    """One that the server has not told of yet is heard, persons are not; a second one is once the first has left."""
     grants = api.VideoGrants(room_join=True, room=room_name)
     nameless = api.AccessToken(livekit_server.api_key, livekit_server.api_secret).with_identity(AVATAR_IDENTITY)
     token = nameless.with_kind("agent").with_grants(grants).to_jwt()
     async with small_avatar(media_pool, livekit_server, room_name, tmp_path, token):
-        person, agent = OtherAgent(rtc.Room()), OtherAgent(rtc.Room())
+        person, agent = PlainAgent(rtc.Room()), PlainAgent(rtc.Room())
         await person.room.connect(livekit_server.url, person_token(livekit_server, room_name))
         await agent.room.connect(livekit_server.url, agent_token(livekit_server, room_name, "late"))
         for sender in (person, agent):
@@ -377,14 +286,19 @@ async def test_without_a_name_in_the_token_the_first_agent_is_the_agent(
             await send(sender.room, tone(0.2, 16_000), {})
         await set_state(agent.room, "speaking")
         await agent.wait_told(1)
-        async with other_agent(livekit_server, room_name, "second") as second:
+        async with plain_agent(livekit_server, room_name, "second") as second:
             await send(second.room, tone(0.2, 16_000), {})
             assert await call_avatar(second.room, "lk.clear_buffer") == "reject"
             assert await call_avatar(agent.room, "lk.clear_buffer") == "ok"
             await asyncio.sleep(0.4)
-        for sender in (person, agent):
-            await sender.room.disconnect()
-    assert (len(agent.told), person.told, second.told) == (1, [], [])
+            assert (len(agent.told), person.told, second.told) == (1, [], [])
+            await agent.room.disconnect()
+            while await call_avatar(second.room, "lk.clear_buffer") == "reject":  # noqa: ASYNC110 - nobody signals it
+                await asyncio.sleep(0.05)
+            await send(second.room, tone(0.2, 16_000), {})
+            await second.wait_told(1)
+        await person.room.disconnect()
+    assert (len(agent.told), len(person.told), len(second.told)) == (1, 0, 1)
 
 
 async def test_an_encrypted_room_is_refused(

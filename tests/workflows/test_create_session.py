@@ -279,6 +279,7 @@ async def test_a_session_that_no_server_takes_is_lost(temporal: Client, session_
     [
         (FailureCode.ROOM_TOKEN_REFUSED, EndReason.TOKEN_EXPIRED),
         (FailureCode.ROOM_UNREACHABLE, EndReason.ROOM_UNREACHABLE),
+        (FailureCode.ROOM_ENCRYPTED, EndReason.ROOM_ENCRYPTED),
     ],
 )
 async def test_a_room_that_takes_no_second_avatar_ends_the_session(

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from temporalio import activity
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from activities.failures import translated
+from activities.room_reports import RoomReports
 from adapters.object_cache import ObjectCache
 from adapters.sealing import CannotOpen, Sealer
 from contracts import steps
-from contracts.session_workflow import REPORT_ROOM, ROOM_TOKEN_FIELD, RoomSeen, workflow_id
+from contracts.session_workflow import ROOM_TOKEN_FIELD, workflow_id
 from database.leases import Leases
 from domain.failures import FailureCode, Refused
 from domain.session import EndReason
@@ -24,9 +24,6 @@ from presence.processes.seats import Seats
 log = logging.getLogger(__name__)
 
 BEAT_S = 1.0
-REPORT_EVERY_S = 2.0
-"""At most one signal in this time: changes in between are merged, or a busy room would fill the history."""
-TELL_AGAIN_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +82,8 @@ class RoomActivities:
             with translated():
                 raise Refused(FailureCode.SERVER_LOST, "this server does not serve the session")
         beating = asyncio.create_task(_beat(process))
-        telling = asyncio.create_task(self._tell(value, process))
+        workflow = self._client.get_workflow_handle(workflow_id(value.session_id))
+        telling = asyncio.create_task(RoomReports(workflow, value.generation, process, value.settle).run())
         try:
             with translated():
                 ended = await _ended_before_shutdown(process)
@@ -132,28 +130,6 @@ class RoomActivities:
             av_offset_ms=video.av_offset_ms,
             frame_marker=video.frame_marker,
         )
-
-    async def _tell(self, value: steps.StayInRoomInput, process: MediaProcess) -> None:
-        """Report the present room state at once and after each change, each until Temporal has taken it."""
-        handle = self._client.get_workflow_handle(workflow_id(value.session_id))
-        state = process.state
-        while state.ended is None:
-            if state.room is not None:
-                seen = RoomSeen(
-                    generation=value.generation,
-                    sequence=state.room.sequence,
-                    people=state.room.people,
-                    agents=state.room.agents,
-                )
-                try:
-                    await handle.signal(REPORT_ROOM, seen)
-                except RPCError as error:
-                    log.warning("the room of %s could not be reported: %s", value.session_id, error.status.name)
-                    await asyncio.sleep(TELL_AGAIN_S)
-                    state = process.state
-                    continue
-                await asyncio.sleep(REPORT_EVERY_S)
-            state = await process.next_state(state.version)
 
 
 async def _ended_before_shutdown(process: MediaProcess) -> Ended:

@@ -44,6 +44,7 @@ async def session_command(services: Services, account_id: str, request: CreateSe
         metadata=metadata,
         nobody_joined_after=timedelta(seconds=settings.nobody_joined_s),
         participants_left_after=timedelta(seconds=settings.participants_left_s),
+        agent_left_after=timedelta(seconds=settings.agent_left_s),
         failover_within=timedelta(seconds=settings.failover_within_s),
     )
 

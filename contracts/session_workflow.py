@@ -53,6 +53,7 @@ class CreateSessionInput(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
     nobody_joined_after: timedelta = timedelta(seconds=120)
     participants_left_after: timedelta = timedelta(seconds=20)
+    agent_left_after: timedelta = timedelta(seconds=20)
     failover_within: timedelta = timedelta(seconds=30)
     """How long a running session without a server waits for another one to take it."""
 
@@ -93,6 +94,12 @@ class RoomSeen(msgspec.Struct, frozen=True, kw_only=True):
     people: int
     """Standard, SIP and connector participants."""
     agents: int
+    agent_there: bool | None = None
+    """Is the agent there that the avatar's token names? None where it names none."""
+    empty_ms: int = 0
+    """Without people: how long they have been gone."""
+    agent_gone_ms: int = 0
+    """Without the agent: how long it has been gone."""
 
 
 class SessionOutcome(msgspec.Struct, frozen=True, kw_only=True):

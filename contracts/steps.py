@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -322,6 +322,8 @@ class StayInRoomInput(msgspec.Struct, frozen=True, kw_only=True):
 
     session_id: str
     generation: int
+    settle: timedelta = timedelta(seconds=5)
+    """Somebody who was gone for less than this is not reported as gone."""
 
 
 class StayInRoomResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,13 +24,20 @@ class EndReason(StrEnum):
     EXPIRED = "expired"
     NOBODY_JOINED = "nobody_joined"
     PARTICIPANTS_LEFT = "participants_left"
+    AGENT_LEFT = "agent_left"
     ROOM_DELETED = "room_deleted"
     REMOVED = "removed"
     IDENTITY_TAKEN = "identity_taken"
+    REPLACED = "replaced"
     ROOM_UNREACHABLE = "room_unreachable"
     ROOM_ENCRYPTED = "room_encrypted"
-    SERVER_LOST = "server_lost"
     TOKEN_EXPIRED = "token_expired"  # noqa: S105 - a reason, not a secret
+    SERVER_LOST = "server_lost"
+    DRAINED = "drained"
+    MINUTES_EXHAUSTED = "minutes_exhausted"
+    ACCOUNT_CLOSED = "account_closed"
+    ENDED_BY_OPERATOR = "ended_by_operator"
+    CONTROL_CONNECTION_LOST = "control_connection_lost"
     TERMINATED = "terminated"
 
 
@@ -67,21 +74,47 @@ class LifeTimers:
     """From the start until somebody who counts was seen in the room."""
     participants_left: timedelta = timedelta(seconds=20)
     """From the moment the last one who counts left."""
+    agent_left: timedelta = timedelta(seconds=20)
+    """From the moment the agent left that the avatar's token names; without such a name, and before it was there, no
+    session ends for its absence."""
+
+    @property
+    def settle(self) -> timedelta:
+        """How long somebody must have been gone before that is worth a word: who is back by then was never away."""
+        return min(LONGEST_SETTLE, self.participants_left / 4, self.agent_left / 4)
+
+
+LONGEST_SETTLE = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoomOccupancy:
-    """What is known of the people in the room. Agents and avatars do not count."""
+    """What is known of who is in the room. Agents and avatars do not count as people."""
 
     someone_was_there: bool = False
     empty_since: datetime | None = None
     """Since when nobody who counts is there; None while somebody is."""
+    agent_was_there: bool = False
+    agent_gone_since: datetime | None = None
+    """Since when the avatar's agent is gone; None while it is there, and before it ever was."""
 
-    def seen(self, people: int, at: datetime) -> "RoomOccupancy":
-        """The occupancy after `people` were seen at a moment."""
-        if people > 0:
-            return RoomOccupancy(someone_was_there=True, empty_since=None)
-        return RoomOccupancy(someone_was_there=self.someone_was_there, empty_since=self.empty_since or at)
+    def seen(
+        self,
+        people: int,
+        at: datetime,
+        *,
+        agent_there: bool | None = None,
+        empty_for: timedelta = timedelta(0),
+        agent_gone_for: timedelta = timedelta(0),
+    ) -> "RoomOccupancy":
+        """The occupancy after `people` were seen at a moment, and the agent or not; None where no agent is named."""
+        absent = agent_there is False and self.agent_was_there
+        return RoomOccupancy(
+            someone_was_there=self.someone_was_there or people > 0,
+            empty_since=None if people > 0 else self.empty_since or at - empty_for,
+            agent_was_there=self.agent_was_there or agent_there is True,
+            agent_gone_since=(self.agent_gone_since or at - agent_gone_for) if absent else None,
+        )
 
     def explain(self, reason: str) -> str:
         """Why a session ends whose room gave `reason`.
@@ -118,4 +151,6 @@ class Life:
         elif occupancy.empty_since is not None:
             left = occupancy.empty_since + self.timers.participants_left
             dues.append(Due(at=left, reason=EndReason.PARTICIPANTS_LEFT))
+        if occupancy.agent_gone_since is not None:
+            dues.append(Due(at=occupancy.agent_gone_since + self.timers.agent_left, reason=EndReason.AGENT_LEFT))
         return min(dues, key=lambda due: due.at)

@@ -176,7 +176,14 @@ class AvatarSession:
 
     def _on_seen(self, occupancy: Occupancy) -> None:
         self._sequence += 1
-        self._report(RoomSeen(sequence=self._sequence, people=occupancy.people, agents=occupancy.agents))
+        self._report(
+            RoomSeen(
+                sequence=self._sequence,
+                people=occupancy.people,
+                agents=occupancy.agents,
+                agent_there=occupancy.agent_there,
+            )
+        )
 
     def _video_format(self) -> VideoFormat:
         join = self._join

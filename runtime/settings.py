@@ -76,6 +76,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     participants_left_s: Seconds = 20.0
     """How long after the last participant left a session ends."""
 
+    agent_left_s: Seconds = 20.0
+    """How long after the avatar's agent left a session ends, where the avatar's token names the agent."""
+
     failover_within_s: Seconds = 30.0
     """How long a session whose avatar server is lost waits for another one."""
 

@@ -73,7 +73,7 @@ class CreateSessionWorkflow:
         finishing = (
             asyncio.create_task(finish_avatar(self._made, command.picture)) if self._made and command.picture else None
         )
-        self._presence = PresenceWatch(command.session_id, lease, FIRST_GENERATION)
+        self._presence = PresenceWatch(command.session_id, lease, FIRST_GENERATION, life.timers.settle)
         reason = await self._live(life)
         ended = await undisturbed(self._end(reason))
         await undisturbed(self._presence.leave())
@@ -120,7 +120,9 @@ class CreateSessionWorkflow:
             max_concurrency=admitted.max_concurrency,
         )
         timers = LifeTimers(
-            nobody_joined=command.nobody_joined_after, participants_left=command.participants_left_after
+            nobody_joined=command.nobody_joined_after,
+            participants_left=command.participants_left_after,
+            agent_left=command.agent_left_after,
         )
         return lease, Life(started_at=recorded.started_at, enforced_end=recorded.enforced_end, timers=timers)
 
@@ -209,7 +211,7 @@ class CreateSessionWorkflow:
     async def _fail_over(self, life: Life) -> str | None:
         """Move to another server, while requests and timers may end the session; the end reason if that failed."""
         assert self._shown is not None  # noqa: S101 - a session that runs shows an avatar
-        moving = asyncio.create_task(move(self._command, self._shown, self._presence.generation))
+        moving = asyncio.create_task(move(self._command, self._shown, self._presence.generation, life.timers.settle))
         while not moving.done() and not self._is_ending():
             await self._wait_for_change(life, moving.done)
         if not moving.done():
@@ -278,7 +280,13 @@ class CreateSessionWorkflow:
         if (seen.generation, seen.sequence) <= self._last_report:
             return
         self._last_report = (seen.generation, seen.sequence)
-        self._occupancy = self._occupancy.seen(seen.people, workflow.now())
+        self._occupancy = self._occupancy.seen(
+            seen.people,
+            workflow.now(),
+            agent_there=seen.agent_there,
+            empty_for=timedelta(milliseconds=seen.empty_ms),
+            agent_gone_for=timedelta(milliseconds=seen.agent_gone_ms),
+        )
 
     def _tell(self, state: str, reason: str = "") -> None:
         """Show operators where the session stands: search attributes, and a line of details in the UI."""

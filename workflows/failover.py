@@ -39,7 +39,9 @@ def join_order(command: CreateSessionInput, avatar: AvatarRef, lease: steps.Leas
     return steps.join_room, wanted, f"join the {command.room.platform} room from {lease.server}{again}"
 
 
-async def move(command: CreateSessionInput, avatar: AvatarRef, generation: int) -> PresenceWatch | EndReason:
+async def move(
+    command: CreateSessionInput, avatar: AvatarRef, generation: int, settle: timedelta
+) -> PresenceWatch | EndReason:
     """The watch over a newer generation whose avatar is visible; the end reason where none could be had in time.
 
     The next generation's lease fences the one before. A server that fails in the join is left for a further one.
@@ -52,7 +54,7 @@ async def move(command: CreateSessionInput, avatar: AvatarRef, generation: int) 
             step, value, summary = join_order(command, avatar, lease, generation)
             await perform(step, value, summary=summary, queue=lease.queue)
             await _record(command.session_id, generation, lease.server)
-            return PresenceWatch(command.session_id, lease, generation)
+            return PresenceWatch(command.session_id, lease, generation, settle)
         except ApplicationError as error:
             code = FailureCode(error.type or FailureCode.INTERNAL_ERROR)
             if code in WHY_NOT_AGAIN:

@@ -25,8 +25,9 @@ AFTER_AN_OUTAGE = timedelta(seconds=5)
 class PresenceWatch:
     """The workflow's hold on one generation of a session's avatar."""
 
-    def __init__(self, session_id: str, lease: steps.LeaseServerResult, generation: int) -> None:
+    def __init__(self, session_id: str, lease: steps.LeaseServerResult, generation: int, settle: timedelta) -> None:
         self._session_id = session_id
+        self._settle = settle
         self._lease = lease
         self.generation = generation
         """The fencing number of the lease."""
@@ -64,7 +65,7 @@ class PresenceWatch:
     def _attach(self, what: str) -> workflow.ActivityHandle[steps.StayInRoomResult]:
         return start(
             steps.stay_in_room,
-            steps.StayInRoomInput(session_id=self._session_id, generation=self.generation),
+            steps.StayInRoomInput(session_id=self._session_id, generation=self.generation, settle=self._settle),
             summary=f"{what} on {self._lease.server}, generation {self.generation}",
             queue=self._lease.queue,
         )

@@ -83,6 +83,8 @@ class RoomSeen(msgspec.Struct, frozen=True, kw_only=True, tag="room_seen"):
     people: int
     """Participants of kind standard, SIP and connector."""
     agents: int
+    agent_there: bool | None = None
+    """Is the agent there that the avatar's token names? None where it names none."""
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True, tag="served"):

@@ -38,6 +38,8 @@ class Occupancy:
 
     people: int
     agents: int
+    agent_there: bool | None = None
+    """Is the agent there that the avatar's token names? None where it names none."""
 
 
 OccupancyListener = Callable[[Occupancy], None]

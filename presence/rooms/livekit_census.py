@@ -6,6 +6,7 @@ from livekit import rtc
 from livekit.rtc import ConnectionState, ParticipantKind
 
 from presence.rooms.base import Occupancy, OccupancyListener
+from presence.rooms.livekit_agent import ON_BEHALF
 
 SETTLE_S = 5.0
 """After a reconnect the others come back one by one, each in its own time; a count before that would find nobody."""
@@ -49,9 +50,14 @@ class Census:
     def _count(self) -> None:
         if not self._open or self._room.connection_state != ConnectionState.CONN_CONNECTED:
             return
-        kinds = [participant.kind for participant in self._room.remote_participants.values()]
-        agents = kinds.count(ParticipantKind.PARTICIPANT_KIND_AGENT)
-        occupancy = Occupancy(people=sum(kind in _PEOPLE for kind in kinds), agents=agents)
+        others = self._room.remote_participants
+        kinds = [participant.kind for participant in others.values()]
+        named = self._room.local_participant.attributes.get(ON_BEHALF)
+        occupancy = Occupancy(
+            people=sum(participant.kind in _PEOPLE for participant in others.values() if participant.identity != named),
+            agents=kinds.count(ParticipantKind.PARTICIPANT_KIND_AGENT),
+            agent_there=named in others if named else None,
+        )
         if occupancy != self._last:
             self._last = occupancy
             self._seen(occupancy)

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
-from activities import rooms
+from activities import room_reports, rooms
 from activities.rooms import RoomActivities, VideoSettings
 from adapters.object_cache import ObjectCache
 from adapters.object_store import ObjectStore
@@ -30,6 +31,7 @@ from support.databases import Database
 from support.eventually import eventually
 from support.fake_seats import FakeProcess, FakeSeats
 
+SETTLE = timedelta(seconds=0.3)
 TOKEN = "eyJ.the-customers-room-token"
 SEALER = Sealer({"s1": b"s" * 32})
 KEYPOINTS = ((1.0, 2.0), (3.0, 2.0), (2.0, 3.0), (1.0, 4.0), (3.0, 4.0))
@@ -80,7 +82,7 @@ class Scene:
 
     def stay(self) -> steps.StayInRoomInput:
         """The order to stay."""
-        return steps.StayInRoomInput(session_id=self.session_id, generation=1)
+        return steps.StayInRoomInput(session_id=self.session_id, generation=1, settle=SETTLE)
 
 
 @pytest.fixture
@@ -122,8 +124,9 @@ async def refusal(call: Any) -> ApplicationError:
 @pytest.fixture(autouse=True)
 def faster(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports and heartbeats come without pauses."""
-    for name in ("BEAT_S", "REPORT_EVERY_S", "TELL_AGAIN_S"):
-        monkeypatch.setattr(rooms, name, 0.02)
+    monkeypatch.setattr(rooms, "BEAT_S", 0.02)
+    for name in ("REPORT_EVERY_S", "TELL_AGAIN_S"):
+        monkeypatch.setattr(room_reports, name, 0.02)
 
 
 @asynccontextmanager
@@ -320,7 +323,8 @@ async def test_who_is_in_the_room_is_told_on_each_attachment_and_change(scene: S
         await eventually(lambda: len(scene.client.signals) == 1)
         for people in (1, 2, 3):
             scene.process.sees(people, agents=1)
-        await eventually(lambda: scene.client.signals[-1][2].people == 3)
+        await eventually(lambda: len(scene.client.signals) == 2)
+    assert scene.client.signals[-1][2].people > 0
     async with staying_again(scene):
         before = len(scene.client.signals)
         await eventually(lambda: len(scene.client.signals) == before + 1)
@@ -344,17 +348,56 @@ async def test_what_temporal_did_not_take_is_told_again_as_it_is_then(scene: Sce
 
 async def test_a_busy_room_does_not_fill_the_history(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many come and go within the pause, there is one signal for it."""
-    monkeypatch.setattr(rooms, "REPORT_EVERY_S", 0.3)
+    monkeypatch.setattr(room_reports, "REPORT_EVERY_S", 0.3)
     await scene.activities.join_room(scene.join())
     scene.process.sees(0)
     async with staying_again(scene):
         await eventually(lambda: len(scene.client.signals) == 1)
-        for people in range(50):
+        for people in range(1, 50):
             scene.process.sees(people)
             await asyncio.sleep(0)
         await eventually(lambda: len(scene.client.signals) == 2)
+        for people in range(1, 50):
+            scene.process.sees(people)
+            await asyncio.sleep(0)
         await asyncio.sleep(0.4)
-    assert [seen.people for _, _, seen in scene.client.signals] == [0, 49]
+    assert [seen.people > 0 for _, _, seen in scene.client.signals] == [False, True]
+
+
+async def test_who_is_back_at_once_was_never_away(scene: Scene) -> None:
+    """Who reloads the page and an agent that reconnects are not reported; who stays away is, with since when."""
+    await scene.activities.join_room(scene.join())
+    scene.process.sees(1, agents=1, agent_there=True)
+    async with staying_again(scene):
+        await eventually(lambda: len(scene.client.signals) == 1)
+        for _ in range(5):
+            scene.process.sees(0, agent_there=False)
+            await asyncio.sleep(0.03)
+            scene.process.sees(1, agents=1, agent_there=True)
+            await asyncio.sleep(0.03)
+        assert len(scene.client.signals) == 1
+        scene.process.sees(1, agent_there=False)
+        await eventually(lambda: len(scene.client.signals) == 2)
+        scene.process.sees(1, agents=1, agent_there=True)
+        await eventually(lambda: len(scene.client.signals) == 3)
+    reported = [seen for _, _, seen in scene.client.signals]
+    assert [seen.agent_there for seen in reported] == [True, False, True]
+    assert reported[1].agent_gone_ms >= SETTLE.total_seconds() * 1000 - 5
+    assert reported[1].empty_ms == 0
+
+
+async def test_an_hour_of_coming_and_going_stays_short(scene: Scene) -> None:
+    """Of 400 visits to a room that is never empty for long, the workflow hears once."""
+    await scene.activities.join_room(scene.join())
+    scene.process.sees(1)
+    async with staying_again(scene):
+        await eventually(lambda: len(scene.client.signals) == 1)
+        for number in range(400):
+            scene.process.sees(number % 3)
+            await asyncio.sleep(0.001)
+        scene.process.sees(1)
+        await asyncio.sleep(2 * SETTLE.total_seconds())
+    assert len(scene.client.signals) == 1
 
 
 @asynccontextmanager

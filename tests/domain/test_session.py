@@ -109,3 +109,40 @@ def test_a_room_that_is_deleted_after_everybody_left_ends_as_their_leaving() -> 
     assert there.explain(EndReason.ROOM_DELETED) == EndReason.ROOM_DELETED
     assert RoomOccupancy().seen(0, START).explain(EndReason.ROOM_DELETED) == EndReason.ROOM_DELETED
     assert gone.explain(EndReason.REMOVED) == EndReason.REMOVED
+
+
+WITH_AGENT = RoomOccupancy().seen(1, after(5), agent_there=True)
+WITHOUT_AGENT = WITH_AGENT.seen(1, after(100), agent_there=False, agent_gone_for=timedelta(seconds=4))
+
+
+def test_an_agent_that_stays_away_ends_the_session() -> None:
+    """The grace counts from its leaving, not from the report of it; reports that follow do not begin it anew."""
+    still = WITHOUT_AGENT.seen(2, after(110), agent_there=False, agent_gone_for=timedelta(seconds=14))
+    due = life().next_due(still)
+    assert (due.at, due.reason) == (after(116), EndReason.AGENT_LEFT)
+
+
+@pytest.mark.parametrize(
+    "occupancy",
+    [
+        WITHOUT_AGENT.seen(1, after(105), agent_there=True),
+        RoomOccupancy().seen(1, after(5), agent_there=False),
+        SOMEBODY.seen(1, after(9), agent_there=None),
+    ],
+    ids=["back", "never-there", "no-name"],
+)
+def test_only_an_agent_that_was_there_can_have_left(occupancy: RoomOccupancy) -> None:
+    """One that is back, one that never came and one that no token names end nothing."""
+    assert life().next_due(occupancy).reason == EndReason.EXPIRED
+
+
+def test_an_absence_that_was_reported_late_is_as_long_as_it_is() -> None:
+    """The room is reported as empty some seconds after it is: the grace counts from its emptiness."""
+    gone = SOMEBODY.seen(0, after(100), empty_for=timedelta(seconds=5))
+    assert life().next_due(gone).at == after(115)
+
+
+def test_what_counts_as_gone_follows_the_graces() -> None:
+    """A quarter of the shortest grace, five seconds at most."""
+    assert LifeTimers().settle == timedelta(seconds=5)
+    assert LifeTimers(agent_left=timedelta(seconds=2)).settle == timedelta(seconds=0.5)

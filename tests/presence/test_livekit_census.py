@@ -21,10 +21,11 @@ class FakeRoom(rtc.EventEmitter[Any]):
         super().__init__()
         self.connection_state = CONNECTED
         self.remote_participants: dict[str, SimpleNamespace] = {}
+        self.local_participant = SimpleNamespace(attributes={})
 
     def enter(self, identity: str, kind: int = ParticipantKind.PARTICIPANT_KIND_STANDARD) -> None:
         """Somebody comes."""
-        self.remote_participants[identity] = SimpleNamespace(kind=kind)
+        self.remote_participants[identity] = SimpleNamespace(kind=kind, identity=identity)
         self.emit("participant_connected", self.remote_participants[identity])
 
     def go(self, identity: str) -> None:
@@ -86,3 +87,17 @@ async def test_a_room_that_was_left_is_not_counted(monkeypatch: pytest.MonkeyPat
     room.enter("late")
     await asyncio.sleep(0.03)
     assert seen == [(0, 0)]
+
+
+def test_the_agent_of_the_token_is_told_of_apart() -> None:
+    """Whether it is there, of whatever kind it is; it is no person. Without such a name nothing is said of agents."""
+    room, seen = FakeRoom(), list[Occupancy]()
+    room.local_participant.attributes = {"lk.publish_on_behalf": "my-agent"}
+    Census(room, seen.append).open()  # type: ignore[arg-type]
+    room.enter("my-agent")
+    room.enter("other", ParticipantKind.PARTICIPANT_KIND_AGENT)
+    room.go("my-agent")
+    assert [(one.people, one.agent_there) for one in seen] == [(0, False), (0, True), (0, True), (0, False)]
+    room.local_participant.attributes = {}
+    room.enter("guest")
+    assert seen[-1].agent_there is None

@@ -121,6 +121,14 @@ async def participants_left(client: Client, script: Script, session_id: str) -> 
         await report(running, sequence=sequence, people=people)
 
 
+async def agent_left(client: Client, script: Script, session_id: str) -> None:
+    """The agent that the avatar speaks for came and went; somebody is still there."""
+    _, running = await create(client, command(session_id, agent_left_after=timedelta(seconds=1)))
+    await eventually(lambda: "stay_in_room" in script.names)
+    for sequence, there in ((1, True), (2, False)):
+        await report(running, sequence=sequence, people=1, agent_there=there)
+
+
 async def reattached(client: Client, script: Script, session_id: str) -> None:
     """The heartbeat stops, the lease is renewed all the same: the session goes on."""
     script.handlers["stay_in_room"] = for_ever
@@ -171,6 +179,7 @@ SCENES: dict[str, Scene] = {
         expired,
         nobody_joined,
         participants_left,
+        agent_left,
         reattached,
         server_lost,
         failed_over,
@@ -189,9 +198,9 @@ async def play(name: str, client: Client, stand_ins: StandInSteps) -> WorkflowHi
     return await handle.fetch_history()
 
 
-async def report(running: Running, *, sequence: int, people: int) -> None:
+async def report(running: Running, *, sequence: int, people: int, agent_there: bool | None = None) -> None:
     """Tell who is in the room, and wait until the workflow has dealt with it: what follows must not share its task."""
-    seen = RoomSeen(generation=1, sequence=sequence, people=people, agents=0)
+    seen = RoomSeen(generation=1, sequence=sequence, people=people, agents=0, agent_there=agent_there)
     await running.signal(CreateSessionWorkflow.report_room, seen)
     async with asyncio.timeout(10):
         while (await running.describe()).raw_description.HasField("pending_workflow_task"):  # noqa: ASYNC110 - Temporal tells nobody

@@ -16,10 +16,10 @@ class FakeProcess:
         self.state = MediaState()
         self._changed = asyncio.Event()
 
-    def sees(self, people: int, agents: int = 0) -> None:
+    def sees(self, people: int, agents: int = 0, *, agent_there: bool | None = None) -> None:
         """Let the room have so many in it."""
         sequence = self.state.room.sequence + 1 if self.state.room else 1
-        room = RoomSeen(sequence=sequence, people=people, agents=agents)
+        room = RoomSeen(sequence=sequence, people=people, agents=agents, agent_there=agent_there)
         self._change(MediaState(version=self.state.version + 1, room=room))
 
     def ends(self, reason: str, exit_code: int = 0) -> None:

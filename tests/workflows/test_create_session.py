@@ -174,6 +174,19 @@ async def test_a_session_ends_a_grace_after_the_last_one_left(
     assert (await outcome_of(running)).reason == EndReason.PARTICIPANTS_LEFT
 
 
+async def test_a_session_ends_a_grace_after_its_agent_left(temporal: Client, session_id: str, script: Script) -> None:
+    """An agent that returns inside the grace ends nothing; one that stays away does, with people still there."""
+    _, running = await create(temporal, command(session_id, agent_left_after=timedelta(seconds=0.8)))
+    for sequence, there in enumerate((True, False, True), start=1):
+        seen = RoomSeen(generation=1, sequence=sequence, people=1, agents=1, agent_there=there)
+        await running.signal(CreateSessionWorkflow.report_room, seen)
+    await asyncio.sleep(1.2)
+    assert "record_ended" not in script.names
+    seen = RoomSeen(generation=1, sequence=4, people=1, agents=1, agent_there=False, agent_gone_ms=300)
+    await running.signal(CreateSessionWorkflow.report_room, seen)
+    assert (await outcome_of(running)).reason == EndReason.AGENT_LEFT
+
+
 async def test_the_rooms_own_reason_ends_the_session(temporal: Client, session_id: str, script: Script) -> None:
     """An avatar that is removed from its room ends the session as removed."""
     _, running = await create(temporal, command(session_id))

@@ -334,6 +334,28 @@ class StayInRoomResult(msgspec.Struct, frozen=True, kw_only=True):
     served_ms: int
 
 
+# --- what timers cannot see ---------------------------------------------------------------------------------------
+
+
+class LookForLeftovers(msgspec.Struct, frozen=True, kw_only=True):
+    """A look for what nobody looks after any more. It needs nothing to be told."""
+
+
+class EndOrphansResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Sessions that had not ended and whose workflow is gone."""
+
+    looked: int
+    ended: tuple[str, ...] = ()
+    """Their ids, fifty at most."""
+    number: int = 0
+
+
+class MendedResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How many leftovers were cleared away."""
+
+    number: int
+
+
 fetch_image = Step("fetch_image", FetchImageInput, FetchImageResult)
 recognise_picture = Step("recognise_picture", RecognisePictureInput, RecognisePictureResult)
 decode_image = Step("decode_image", DecodeImageInput, DecodeImageResult)
@@ -354,3 +376,6 @@ lease_server = Step("lease_server", LeaseServerInput, LeaseServerResult)
 look_at_lease = Step("look_at_lease", LookAtLeaseInput, LookAtLeaseResult)
 join_room = Step("join_room", JoinRoomInput, JoinRoomResult)
 stay_in_room = Step("stay_in_room", StayInRoomInput, StayInRoomResult)
+end_orphans = Step("end_orphans", LookForLeftovers, EndOrphansResult)
+release_leftovers = Step("release_leftovers", LookForLeftovers, MendedResult)
+discard_leftovers = Step("discard_leftovers", LookForLeftovers, MendedResult)

@@ -52,7 +52,7 @@ class AvatarServers:
         row = {"boot_id": boot_id, "name": name, "queue": queue, "slots": slots, "draining": False}
         row |= {"registered_at": db_now(), "renewed_at": db_now(), "renewals": 0}
         async with writing(self._engine) as connection:
-            await _forget(connection, avatar_servers.c.renewed_at <= from_now(-SILENT_S))
+            await forget_servers(connection, avatar_servers.c.renewed_at <= from_now(-SILENT_S))
             if await insert_if_absent(connection, avatar_servers, row) and slots:
                 numbers = [{"boot_id": boot_id, "number": n} for n in range(1, slots + 1)]
                 await connection.execute(insert(slot_rows), numbers)
@@ -75,7 +75,7 @@ class AvatarServers:
     async def deregister(self, boot_id: str) -> None:
         """Remove a server whose processes are gone, with its slots; what it still held is revoked."""
         async with writing(self._engine) as connection:
-            await _forget(connection, avatar_servers.c.boot_id == boot_id)
+            await forget_servers(connection, avatar_servers.c.boot_id == boot_id)
 
     async def listed(self) -> list[AvatarServer]:
         """Every server that is remembered, by name."""
@@ -101,11 +101,15 @@ def takes_sessions() -> ColumnElement[bool]:
     return and_(avatar_servers.c.renewed_at > from_now(-LIVE_S), avatar_servers.c.draining.is_(False))
 
 
-async def _forget(connection: AsyncConnection, which: ColumnElement[bool]) -> None:
-    """Servers go before their leases: a claim that is under way then either finds no slot or is revoked here."""
+async def forget_servers(connection: AsyncConnection, which: ColumnElement[bool]) -> int:
+    """Remove servers with their slots, and revoke what they held; how many there were.
+
+    Servers go before their leases: a claim that is under way then either finds no slot or is revoked here.
+    """
     found = select(avatar_servers.c.boot_id).where(which).with_for_update()
     boots = (await connection.scalars(found)).all()
     if boots:
         await connection.execute(delete(avatar_servers).where(avatar_servers.c.boot_id.in_(boots)))
         held = and_(leases.c.boot_id.in_(boots), leases.c.revoked_at.is_(None))
         await connection.execute(update(leases).where(held).values(revoked_at=db_now()))
+    return len(boots)

@@ -34,12 +34,17 @@ ROLES: dict[str, Role] = {
     "sessions": Role(
         queue=queues.SESSIONS,
         assembly="worker.roles.sessions",
-        workflows=("workflows.create_session:CreateSessionWorkflow", "workflows.upload_face:UploadFaceWorkflow"),
+        workflows=(
+            "workflows.create_session:CreateSessionWorkflow",
+            "workflows.reconcile:ReconcileWorkflow",
+            "workflows.upload_face:UploadFaceWorkflow",
+        ),
         activities=(
             "activities.avatars:AvatarActivities",
             "activities.leases:LeaseActivities",
             "activities.lifecycle:LifecycleActivities",
             "activities.plans:PlanActivities",
+            "activities.leftovers:LeftoverActivities",
         ),
     ),
     "faces": Role(

@@ -74,6 +74,10 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     steps.record_moved: _local(),
     steps.record_ended: _local(),
     steps.look_at_lease: _local(attempts=1),
+    # What timers cannot see: looked for again within seconds, so one attempt is enough.
+    steps.end_orphans: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=1),
+    steps.release_leftovers: _remote(queues.SESSIONS, timeout=timedelta(seconds=10), attempts=1),
+    steps.discard_leftovers: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=1),
     # The room: once only, on the leased server. What follows a failure is the workflow's decision, not a retry's.
     steps.join_room: StepOptions(queue=LEASED, timeout=timedelta(seconds=9), attempts=1, pick_up=timedelta(seconds=2)),
     steps.stay_in_room: StepOptions(

@@ -213,6 +213,11 @@ class Database:
         at = from_now(-seconds)
         await self.run(update(avatar_servers).where(avatar_servers.c.boot_id == boot_id).values(renewed_at=at))
 
+    async def age(self, session_id: str, seconds: float) -> None:
+        """Let a session have been admitted so long ago."""
+        at = from_now(-seconds)
+        await self.run(update(sessions).where(sessions.c.session_id == session_id).values(created_at=at))
+
     async def pass_deadline(self, session_id: str) -> None:
         """Let a session's time to start be over."""
         past = datetime(2020, 1, 1, tzinfo=UTC)

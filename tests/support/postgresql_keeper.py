@@ -59,12 +59,33 @@ def make(folder: Path, programs: Path, password: str) -> None:
 
 
 def start(folder: Path, programs: Path, port: int) -> "subprocess.Popen[bytes]":
-    """A server that takes connections."""
+    """A server that takes connections.
+
+    Where the one before was killed its other processes may still hold its memory: then it is tried again.
+    """
+    deadline = time.monotonic() + START_WITHIN_S
+    while True:
+        server = launch(folder, programs, port)
+        while not _is_up(folder, server.pid):
+            late = time.monotonic() > deadline
+            if late:
+                server.kill()
+                raise RuntimeError((folder / "log").read_text(errors="replace")[-2000:])
+            if server.poll() is not None:
+                break
+            time.sleep(0.01)
+        else:
+            return server
+        time.sleep(0.1)
+
+
+def launch(folder: Path, programs: Path, port: int) -> "subprocess.Popen[bytes]":
+    """The server's first process."""
     settings = {name: value for name, value in SETTINGS.items() if name not in UNKNOWN_BEFORE_18}
     settings |= SETTINGS if (folder / "data" / "PG_VERSION").read_text().strip() >= "18" else {}
     flags = [f"--{name}={value}" for name, value in {**settings, "port": port}.items()]
     with (folder / "log").open("ab") as log:
-        server = subprocess.Popen(
+        return subprocess.Popen(
             [str(programs / "postgres"), "-D", str(folder / "data"), *flags],
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -73,13 +94,6 @@ def start(folder: Path, programs: Path, port: int) -> "subprocess.Popen[bytes]":
             preexec_fn=_end_with_the_keeper,  # noqa: PLW1509 - this process has one thread
             **as_nobody(),
         )
-    deadline = time.monotonic() + START_WITHIN_S
-    while not _is_up(folder, server.pid):
-        if server.poll() is not None or time.monotonic() > deadline:
-            server.kill()
-            raise RuntimeError((folder / "log").read_text(errors="replace")[-2000:])
-        time.sleep(0.01)
-    return server
 
 
 def _end_with_the_keeper() -> None:

@@ -204,6 +204,15 @@ class StandInSteps:
         first = script.asked(steps.record_ended)[0]
         return steps.RecordEndedResult(reason=first.reason, ended_at=datetime.now(UTC))
 
+    async def _end_orphans(self, _: Script, __: steps.LookForLeftovers) -> steps.EndOrphansResult:
+        return steps.EndOrphansResult(looked=3, ended=("sess_1",), number=1)
+
+    async def _release_leftovers(self, _: Script, __: steps.LookForLeftovers) -> steps.MendedResult:
+        return steps.MendedResult(number=2)
+
+    async def _discard_leftovers(self, _: Script, __: steps.LookForLeftovers) -> steps.MendedResult:
+        return steps.MendedResult(number=4)
+
 
 @pytest.fixture(scope="session")
 async def stand_ins(temporal: Client) -> AsyncIterator[StandInSteps]:

@@ -1,5 +1,6 @@
 """The sessions role: workflows, and the steps next to the database and the object store."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
@@ -7,6 +8,7 @@ from temporalio.client import Client
 
 from activities.avatars import AvatarActivities
 from activities.leases import LeaseActivities
+from activities.leftovers import LeftoverActivities
 from activities.lifecycle import LifecycleActivities
 from activities.plans import PlanActivities
 from adapters.object_store import ObjectStore
@@ -15,23 +17,32 @@ from database.accounts import Accounts
 from database.avatars import Avatars
 from database.engine import open_engine
 from database.leases import Leases
+from database.leftovers import Leftovers
 from database.sessions import Sessions
 from runtime.settings import Settings
 from worker.assembly import Opened
+from worker.reconciling import keep_schedule
 
 
-async def open_role(settings: Settings, _: Mapping[str, str], __: Client, stack: AsyncExitStack) -> Opened:
+async def open_role(settings: Settings, _: Mapping[str, str], client: Client, stack: AsyncExitStack) -> Opened:
     """One engine for all stores of rows, and one store of objects."""
     engine = open_engine(settings.database_address)
     stack.push_async_callback(engine.dispose)
     store = ObjectStore(settings.storage_address, **settings.storage_access)
     stack.push_async_callback(store.aclose)
+
+    async def reconcile() -> None:
+        await keep_schedule(client)
+        await asyncio.Event().wait()  # a return would stop the worker
+
     return Opened(
         queue=queues.SESSIONS,
+        until_stopped=reconcile,
         activities=(
             AvatarActivities(Avatars(engine), store, keep_originals=settings.keep_originals),
             LeaseActivities(Leases(engine)),
             LifecycleActivities(Sessions(engine)),
             PlanActivities(Accounts(engine)),
+            LeftoverActivities(Leftovers(engine), Sessions(engine), store, client),
         ),
     )

@@ -1,0 +1,96 @@
+"""What no timer leads out of: workflows that were terminated or lost, and what their sessions left behind."""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.service import RPCError, RPCStatusCode
+
+from activities.beats import beating
+from activities.failures import translated
+from adapters.object_store import ObjectStore
+from contracts import steps
+from contracts.session_workflow import workflow_id
+from contracts.upload_workflow import upload_workflow_id
+from database.leftovers import Leftovers
+from database.sessions import Sessions
+from domain.failures import Unavailable
+from domain.ids import is_session_id
+from domain.session import EndReason
+
+STAGING = "staging"
+STAGED_FOR = timedelta(seconds=20)
+"""A picture is staged before its workflow starts, which Temporal has 5 s to take."""
+AT_MOST = 500
+"""Sessions that one run asks Temporal about."""
+AT_ONCE = 20
+SHOWN = 50
+ANSWER_WITHIN = timedelta(seconds=5)
+
+
+class LeftoverActivities:
+    """Mends what was orphaned. Each step looks anew, so a repeat does no harm."""
+
+    def __init__(self, leftovers: Leftovers, sessions: Sessions, store: ObjectStore, client: Client) -> None:
+        self._leftovers = leftovers
+        self._sessions = sessions
+        self._store = store
+        self._client = client
+
+    @steps.end_orphans.implementation
+    async def end_orphans(self, value: steps.LookForLeftovers) -> steps.EndOrphansResult:  # noqa: ARG002
+        """End the sessions whose workflow does not run, as `terminated`; the first end that is committed stays."""
+        with translated():
+            async with beating():
+                asked = await self._leftovers.unended(at_most=AT_MOST)
+                alone = await self._without_workflow({name: workflow_id(name) for name in asked})
+                # A session that ended while we asked has closed its workflow in order.
+                orphans = await self._leftovers.still_unended(alone)
+                for session_id in orphans:
+                    await self._sessions.end(session_id, EndReason.TERMINATED)
+        return steps.EndOrphansResult(looked=len(asked), ended=tuple(orphans[:SHOWN]), number=len(orphans))
+
+    @steps.release_leftovers.implementation
+    async def release_leftovers(self, value: steps.LookForLeftovers) -> steps.MendedResult:  # noqa: ARG002
+        """Revoke what ended sessions hold, and forget avatar servers that fell silent."""
+        with translated():
+            return steps.MendedResult(number=await self._leftovers.release())
+
+    @steps.discard_leftovers.implementation
+    async def discard_leftovers(self, value: steps.LookForLeftovers) -> steps.MendedResult:  # noqa: ARG002
+        """Delete what was staged for a create or an upload whose workflow does not run."""
+        with translated():
+            async with beating():
+                old = await self._store.prefixes_older_than(STAGING, STAGED_FOR)
+                owners = {prefix: _workflow_of(prefix.rpartition("/")[2]) for prefix in old[:AT_MOST]}
+                alone = await self._without_workflow(owners)
+                for prefix in alone:
+                    await self._store.delete_below(prefix)
+        return steps.MendedResult(number=len(alone))
+
+    async def _without_workflow(self, workflows: dict[str, str]) -> list[str]:
+        """The names whose workflow does not run; Unavailable if Temporal does not say."""
+        limit = asyncio.Semaphore(AT_ONCE)
+
+        async def alone(workflow: str) -> bool:
+            async with limit:
+                return not await self._runs(workflow)
+
+        found = await asyncio.gather(*(alone(workflow) for workflow in workflows.values()))
+        return [name for name, is_alone in zip(workflows, found, strict=True) if is_alone]
+
+    async def _runs(self, workflow: str) -> bool:
+        try:
+            described = await self._client.get_workflow_handle(workflow).describe(rpc_timeout=ANSWER_WITHIN)
+        except RuntimeError as error:  # a client that never was connected
+            raise Unavailable("Temporal: no connection") from error
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return False
+            raise Unavailable(f"Temporal: {error.status.name}") from error
+        return described.status == WorkflowExecutionStatus.RUNNING
+
+
+def _workflow_of(owner: str) -> str:
+    """The workflow that works on what an owner staged."""
+    return workflow_id(owner) if is_session_id(owner) else upload_workflow_id(owner)

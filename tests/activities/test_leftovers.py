@@ -1,0 +1,130 @@
+"""What is orphaned is found by asking Temporal, and mended; what is looked after is left alone."""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+from ulid import ULID
+
+from activities.leftovers import LeftoverActivities
+from adapters.object_store import ObjectStore
+from contracts import steps
+from contracts.upload_workflow import upload_workflow_id
+from database.leftovers import Leftovers
+from runtime.system.ports import free_port
+from support.databases import Database
+
+LOOK = steps.LookForLeftovers()
+LONG_AGO_S = 60.0
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> ObjectStore:
+    """An object store in a folder."""
+    return ObjectStore(f"file://{tmp_path / 'objects'}")
+
+
+@pytest.fixture
+def mender(database: Database, store: ObjectStore, temporal_deserted: Client) -> LeftoverActivities:
+    """The steps under test."""
+    return LeftoverActivities(Leftovers(database.engine), database.sessions, store, temporal_deserted)
+
+
+@asynccontextmanager
+async def running(client: Client, name: str) -> AsyncIterator[None]:
+    """A workflow that runs: nobody works here, so it never ends."""
+    handle = await client.start_workflow("Nobody", id=name, task_queue="nobody")
+    try:
+        yield
+    finally:
+        await handle.terminate()
+
+
+async def a_session(database: Database, *, age_s: float = LONG_AGO_S) -> str:
+    """An admitted session of some age."""
+    session_id, _ = await database.admit(await database.account(), await database.avatar())
+    await database.age(session_id, age_s)
+    return session_id
+
+
+async def test_a_session_whose_workflow_is_gone_ends_as_terminated(
+    database: Database, mender: LeftoverActivities, temporal_deserted: Client
+) -> None:
+    """Never there or terminated is the same; who runs, has ended or has just begun is not touched."""
+    lost, killed, alive = [await a_session(database) for _ in range(3)]
+    fresh = await a_session(database, age_s=0)
+    done = await a_session(database)
+    await database.sessions.end(done, "expired")
+    async with running(temporal_deserted, killed):
+        pass
+    async with running(temporal_deserted, alive):
+        found = await ActivityEnvironment().run(mender.end_orphans, LOOK)
+    assert (found.looked, found.number, set(found.ended)) == (3, 2, {lost, killed})
+    reasons = {name: await reason(database, name) for name in (lost, killed, alive, fresh, done)}
+    assert reasons == {lost: "terminated", killed: "terminated", alive: None, fresh: None, done: "expired"}
+
+
+async def reason(database: Database, session_id: str) -> str | None:
+    """Why a session ended."""
+    session = await database.sessions.get(session_id)
+    assert session is not None
+    return session.end_reason
+
+
+async def test_many_sessions_get_their_turn(database: Database) -> None:
+    """Where there are more than one run can ask for, each run takes another stretch of them."""
+    names = {await a_session(database) for _ in range(6)}
+    leftovers = Leftovers(database.engine)
+    assert await leftovers.unended(at_most=6) == sorted(names)
+    seen: set[str] = set()
+    for _ in range(200):
+        seen |= set(await leftovers.unended(at_most=2))
+        if seen == names:
+            break
+    assert seen == names
+
+
+async def test_a_silent_server_is_forgotten(database: Database, mender: LeftoverActivities) -> None:
+    """Its slots go with it, and what it held is revoked; a server that renews stays."""
+    session_id = await a_session(database)
+    silent = await database.server(slots=1)
+    await database.leases.claim(session_id, 1)
+    living = await database.server(slots=1)
+    await database.silence(silent, 70)
+    assert (await ActivityEnvironment().run(mender.release_leftovers, LOOK)).number == 1
+    assert [server.boot_id for server in await database.servers.listed()] == [living]
+    assert not (await database.leases.look(session_id, 1)).held
+    assert (await ActivityEnvironment().run(mender.release_leftovers, LOOK)).number == 0
+
+
+async def test_staged_pictures_go_with_their_workflow(
+    mender: LeftoverActivities, store: ObjectStore, temporal_deserted: Client, tmp_path: Path
+) -> None:
+    """What somebody works on stays, and so does what was staged just now."""
+    worked, upload, orphan, fresh = (f"sess_{ULID()}", f"avat_{ULID()}", f"sess_{ULID()}", f"sess_{ULID()}")
+    for owner in (worked, upload, orphan, fresh):
+        await store.put(f"staging/{owner}/source", b"picture")
+    for owner in (worked, upload, orphan):
+        before = time.time() - LONG_AGO_S
+        os.utime(tmp_path / "objects" / "staging" / owner / "source", (before, before))
+    async with running(temporal_deserted, worked), running(temporal_deserted, upload_workflow_id(upload)):
+        assert (await ActivityEnvironment().run(mender.discard_leftovers, LOOK)).number == 1
+    left = {path.name for path in (tmp_path / "objects" / "staging").iterdir() if any(path.iterdir())}
+    assert left == {worked, upload, fresh}
+
+
+async def test_nothing_ends_while_temporal_does_not_say(database: Database, store: ObjectStore) -> None:
+    """That it cannot be asked does not mean that nothing runs."""
+    session_id = await a_session(database)
+    nobody = await Client.connect(f"127.0.0.1:{free_port(set())}", lazy=True)
+    mender = LeftoverActivities(Leftovers(database.engine), database.sessions, store, nobody)
+    with pytest.raises(ApplicationError) as failure:
+        await ActivityEnvironment().run(mender.end_orphans, LOOK)
+    assert failure.value.type == "TEMPORARILY_UNAVAILABLE"
+    assert await reason(database, session_id) is None

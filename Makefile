@@ -7,7 +7,7 @@ BIN := .venv/bin
 ONCE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults bench histories check format setup lock bootstrap
+.PHONY: help demo test faults bench histories errors check format setup lock bootstrap
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -37,6 +37,9 @@ bench: bootstrap ## what it costs, each figure beside its floor; ARGS="--only re
 
 histories: bootstrap ## renew the committed workflow histories, after a change that no running session can meet
 	@GREENROOM_TEST_RENEW_HISTORIES=1 $(BIN)/python -m pytest -q tests/replay
+
+errors: bootstrap ## write docs/errors.md, after a change of a failure code
+	@$(BIN)/greenroom errors > docs/errors.md.new && mv docs/errors.md.new docs/errors.md
 
 check: bootstrap ## format, lint, types, import contract
 	$(BIN)/ruff format --check

@@ -20,6 +20,7 @@ from api.errors import HANDLERS
 from api.json_request import JSONRequest
 from api.picture_addresses import picture_addresses
 from api.readiness import NotReady, Readiness
+from api.request_ids import identified
 from api.routes.avatars import avatars_router
 from api.routes.files import get_file
 from api.routes.health import healthz, readyz
@@ -35,6 +36,7 @@ from database.avatar_servers import AvatarServers
 from database.avatars import Avatars
 from database.engine import open_engine
 from database.migrations import is_current
+from database.session_reading import SessionReading
 from database.sessions import Sessions
 from runtime.settings import Settings, parse_keys
 from runtime.temporal_client import connect
@@ -72,7 +74,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Litestar:
             await _open(app.state, settings, keys, environ, stack)
             yield
 
-    return Litestar(
+    app = Litestar(
         [sessions_router, avatars_router, get_file, healthz, readyz],
         dependencies={
             "services": Provide(_services),
@@ -86,6 +88,8 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Litestar:
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,
     )
+    app.asgi_handler = identified(app.asgi_handler)
+    return app
 
 
 async def _services(state: State) -> Services:
@@ -117,6 +121,7 @@ async def _open(
         accounts=state.accounts,
         avatars=avatars,
         sessions=Sessions(engine),
+        reading=SessionReading(engine),
         store=store,
         signer=signer,
         sealer=Sealer(keys.sealing),

@@ -16,11 +16,13 @@ from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import ExceptionHandlersMap
 
 from contracts.http import ErrorBody, ErrorView, PlainErrorView
-from domain.failures import SUGGESTIONS, FailureCode, Refused, Unavailable
+from domain.failures import RETRYABLE, SUGGESTIONS, FailureCode, Refused, Unavailable
 
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_S = "2"
+PASSING = frozenset({429, 503})
+"""Statuses that say when to try again."""
 
 STATUS: dict[FailureCode, int] = {
     FailureCode.API_KEY_REQUIRED: 401,
@@ -65,6 +67,11 @@ def status_of(code: FailureCode) -> int:
     return STATUS.get(code, 400)
 
 
+def may_succeed_later(code: FailureCode) -> bool:
+    """Whether the same request may succeed later, without a change."""
+    return code in RETRYABLE or status_of(code) in PASSING
+
+
 def answer(refusal: Refused) -> Body:
     """The response to a refusal, in the contract's shape for its kind."""
     status = status_of(refusal.code)
@@ -72,7 +79,7 @@ def answer(refusal: Refused) -> Body:
         return Response(PlainErrorView(error=refusal.message), status_code=status)
     suggestion = SUGGESTIONS.get(refusal.code)
     body = ErrorBody(message=refusal.message, code=refusal.code, suggestion=suggestion, details=refusal.details)
-    headers = {"Retry-After": RETRY_AFTER_S} if status in (429, 503) else {}
+    headers = {"Retry-After": RETRY_AFTER_S} if status in PASSING else {}
     return Response(ErrorView(error=body), status_code=status, headers=headers)
 
 

@@ -11,6 +11,7 @@ from api.uploads_gateway import UploadsGateway
 from api.views import AvatarViews
 from database.accounts import Accounts
 from database.avatars import Avatars
+from database.session_reading import SessionReading
 from database.sessions import Sessions
 from runtime.settings import Settings
 
@@ -23,6 +24,7 @@ class Services:
     accounts: Accounts
     avatars: Avatars
     sessions: Sessions
+    reading: SessionReading
     store: ObjectStore
     signer: Signer
     sealer: Sealer

@@ -1,5 +1,6 @@
 """How sessions and avatars look to clients."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from msgspec import UNSET, UnsetType
@@ -12,9 +13,11 @@ from contracts.http import (
     MinutesView,
     SessionAvatarView,
     SessionView,
+    TimelineEntryView,
     UsageView,
     instant,
 )
+from database.session_reading import TimelineEntry
 from domain.avatars import PREVIEW, Avatar
 from domain.plans import UNLIMITED, Concurrency
 from domain.session import Session
@@ -37,6 +40,27 @@ def session_view(session: Session, *, token: str | UnsetType = UNSET) -> Session
         avatar=SessionAvatarView(avatar_id=session.avatar_id),
         session_token=token,
     )
+
+
+def timeline_views(entries: Sequence[TimelineEntry]) -> list[TimelineEntryView]:
+    """A session's changes, each with the time since the one before."""
+    before = [entries[0], *entries] if entries else []
+    return [
+        TimelineEntryView(
+            at=instant(entry.at),
+            step=entry.step,
+            status=entry.status,
+            cause=entry.cause,
+            duration_ms=entry.took_ms,
+            since_previous_ms=(entry.at - previous.at) // timedelta(milliseconds=1),
+            generation=entry.generation,
+            server=entry.server,
+            workflow_id=entry.workflow_id,
+            run_id=entry.run_id,
+            details=entry.details,
+        )
+        for previous, entry in zip(before, entries, strict=False)
+    ]
 
 
 def usage_view(concurrency: Concurrency) -> UsageView:

@@ -10,6 +10,7 @@ COMMANDS = {
     "demo": "cli.demo:demo_command",
     "dev": "cli.dev:dev_command",
     "doctor": "cli.doctor:doctor_command",
+    "errors": "cli.errors:errors_command",
     "faces": "cli.faces:faces_group",
     "migrate": "cli.processes:migrate_command",
     "render": "cli.render:render_command",

@@ -108,6 +108,48 @@ class SessionFound(msgspec.Struct, frozen=True, kw_only=True):
     success: bool = True
 
 
+class SessionList(msgspec.Struct, frozen=True, kw_only=True):
+    """Sessions of the account, newest first."""
+
+    sessions: list[SessionView]
+    next_cursor: str | None
+    """`cursor` of the next page; null on the last one."""
+    success: bool = True
+
+
+class TimelineEntryView(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of a session."""
+
+    at: str
+    step: str
+    """`admit_session`, `lease_server`, `record_started`, `record_moved`, `record_ended` and others."""
+    status: str
+    """Of the session after it."""
+    cause: str | None
+    """Why it changed, where there is more than one reason: an `end_reason`."""
+    duration_ms: int | None
+    """How long the step took, failed attempts included; null where it was not noted."""
+    since_previous_ms: int
+    """From the change before; 0 for the first."""
+    generation: int
+    """Counts the avatar servers that the session has had; 0 where the change concerns none."""
+    server: str | None
+    workflow_id: str | None
+    """Temporal's ids of who asked for the step; null where no workflow did."""
+    run_id: str | None
+    details: dict[str, Any] | None
+
+
+class SessionTimeline(msgspec.Struct, frozen=True, kw_only=True):
+    """Every change of a session, the oldest first."""
+
+    session_id: str
+    workflow_id: str
+    """Under this id the session is found in Temporal's own pages."""
+    timeline: list[TimelineEntryView]
+    success: bool = True
+
+
 class SessionEndedView(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to an end."""
 

@@ -1,8 +1,13 @@
 """The audit trail of sessions, written in the transaction that changes them; and what an ended session answers."""
 
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import insert, null
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database.instants import db_now
@@ -28,12 +33,45 @@ _LEADS_TO = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class StepRun:
+    """The step of a workflow that is being done: each audit row that it writes says so."""
+
+    workflow_id: str
+    run_id: str
+    asked_at: datetime
+    """When the workflow asked for the step, by the clock of this machine."""
+
+
+performing: ContextVar[StepRun | None] = ContextVar("performing", default=None)
+"""What is being done in this task. Set by the worker for each of its steps; None in every other process."""
+
+
 async def audit(
-    connection: AsyncConnection, session_id: str, step: SessionStep, *, generation: int = 0, reason: str | None = None
+    connection: AsyncConnection,
+    session_id: str,
+    step: SessionStep,
+    *,
+    generation: int = 0,
+    reason: str | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write that a step changed the session's status. Generation 0 where no lease is concerned."""
+    """Write that a step changed the session's status. Generation 0 where no lease is concerned.
+
+    `details` are told to the account in the session's timeline.
+    """
     event = {"session_id": session_id, "step": step, "generation": generation, "reason": reason}
-    await connection.execute(insert(session_events).values(**event, status=_LEADS_TO[step], at=db_now()))
+    told = dict(details) if details else None
+    row = {**event, **_run_of_step(), "details": null() if told is None else told}
+    await connection.execute(insert(session_events).values(**row, status=_LEADS_TO[step], at=db_now()))
+
+
+def _run_of_step() -> dict[str, Any]:
+    run = performing.get()
+    if run is None:
+        return {}
+    took = (datetime.now(UTC) - run.asked_at) // timedelta(milliseconds=1)
+    return {"workflow_id": run.workflow_id, "run_id": run.run_id, "took_ms": max(took, 0)}
 
 
 def refusal_of_ended(end_reason: str, *, otherwise: FailureCode) -> Refused:

@@ -47,7 +47,7 @@ class Sessions:
         """The session, or None."""
         async with reading(self._engine) as connection:
             row = (await connection.execute(_ONE, {"wanted": session_id})).one_or_none()
-        return None if row is None else _session(row)
+        return None if row is None else session_of(row)
 
     async def admit(
         self,
@@ -148,7 +148,8 @@ _ONE = select(sessions).where(sessions.c.session_id == bindparam("wanted"))
 _ONE_LOCKED = _ONE.with_for_update()
 
 
-def _session(row: Row[Any]) -> Session:
+def session_of(row: Row[Any]) -> Session:
+    """The session of a whole row."""
     return Session(
         **{name: getattr(row, name) for name in _NAMES},
         status=SessionStatus(row.status),

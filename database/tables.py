@@ -132,6 +132,16 @@ Index(
     postgresql_where=sessions.c.ended_at.is_(None),
 )
 
+Index(
+    "ix_sessions_started",
+    sessions.c.account_id,
+    sessions.c.started_at,
+    sessions.c.session_id,
+    sqlite_where=sessions.c.started_at.is_not(None),
+    postgresql_where=sessions.c.started_at.is_not(None),
+)
+"""The list of an account's sessions, in its order."""
+
 session_events = Table(
     "session_events",
     METADATA,
@@ -142,6 +152,10 @@ session_events = Table(
     Column("at", Instant, nullable=False),
     Column("status", String, nullable=False),  # the status that the step led to
     Column("reason", String),
+    Column("workflow_id", String),  # NULL, as the two below: the change was no step of a workflow
+    Column("run_id", String),
+    Column("took_ms", BigInteger),  # from the moment the workflow asked for the step, attempts that failed included
+    Column("details", JSON),
     UniqueConstraint("session_id", "step", "generation"),
 )
 """The audit trail: one row for each change of status, written in the transaction that changes it."""

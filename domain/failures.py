@@ -119,7 +119,7 @@ SUGGESTIONS: Mapping[FailureCode, str] = {
     FailureCode.CREATE_TIMED_OUT: "Try again; a smaller picture, or an avatar that is stored already, is quicker.",
     FailureCode.CREATE_CANCELLED: "Try again, unless you ended this session yourself.",
     FailureCode.TEMPORARILY_UNAVAILABLE: "Try again after the seconds that `Retry-After` says.",
-    FailureCode.INTERNAL_ERROR: "Try again; if it happens again, tell the operator when it happened.",
+    FailureCode.INTERNAL_ERROR: "Try again; if it happens again, tell the operator the answer's `X-Request-Id`.",
     FailureCode.PLAN_REQUIRED: "Use a stored avatar, or ask for a plan with pictures of your own.",
     FailureCode.CONCURRENCY_LIMIT_REACHED: "End a running session, or ask for a larger plan.",
     FailureCode.LINK_EXPIRED: "Ask for a fresh address with GET /v1/avatars.",

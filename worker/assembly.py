@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any, Protocol, cast
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 from runtime.settings import Settings
 from runtime.temporal_client import connect
@@ -33,6 +33,7 @@ class Opened:
     activities: tuple[object, ...]
     until_stopped: Callable[[], Awaitable[None]] | None = None
     """Runs beside the worker; its return stops the worker."""
+    interceptors: tuple[Interceptor, ...] = ()
 
 
 class Assembly(Protocol):
@@ -57,6 +58,7 @@ def build_worker(client: Client, role: registry.Role, opened: Opened) -> Worker:
         workflows=role.workflow_types(),
         activities=registry.methods(opened.activities),
         workflow_runner=SANDBOX,
+        interceptors=opened.interceptors,
         sticky_queue_schedule_to_start_timeout=STICKY_WITHIN,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

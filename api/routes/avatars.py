@@ -13,7 +13,7 @@ from ulid import ULID
 from api.auth import SECURED, AccountId
 from api.deletion import delete_avatar
 from api.pictures import discarded_if_unavailable, stage
-from api.routes.sessions import AWAY, UNAUTHORIZED
+from api.routes.shared import AWAY, UNAUTHORIZED
 from api.services import Services
 from api.upload_requests import UploadOperation, read_upload
 from contracts.http import AvatarDeleted, AvatarList, ErrorView, FaceJudged, FaceUploaded

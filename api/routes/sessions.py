@@ -1,36 +1,29 @@
 """Sessions: create, read, end."""
 
-from typing import Annotated
-
 from litestar import Router, get, post
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
-from litestar.params import JSONBody, PathParameter
+from litestar.params import JSONBody
 
 from api.auth import SECURED, AccountId
 from api.pictures import discarded_if_unavailable
+from api.routes.session_reading import get_timeline, list_sessions
+from api.routes.shared import AWAY, NOT_FOUND, UNAUTHORIZED, SessionId, own_session
 from api.services import Services
 from api.session_requests import session_command
 from api.views import session_view, usage_view
 from contracts.http import (
     CreateSessionRequest,
     ErrorView,
-    PlainErrorView,
     SessionCreated,
     SessionEndedView,
     SessionFound,
 )
 from contracts.session_workflow import EndSession
-from domain.failures import FailureCode, Refused, Unavailable
-from domain.ids import is_session_id
+from domain.failures import Unavailable
 from domain.plans import Concurrency
 from domain.session import Session, SessionStatus
 
-SessionId = Annotated[str, PathParameter(description="The session's id, `sess_...`.")]
-
-UNAUTHORIZED = ResponseSpec(PlainErrorView, description="No API key, or one that is not known")
-NOT_FOUND = ResponseSpec(ErrorView, description="No such session in this account")
-AWAY = ResponseSpec(ErrorView, description="Temporarily unavailable; see Retry-After")
 CREATE_ERRORS = {
     400: ResponseSpec(ErrorView, description="The request, the picture or the room is refused; `code` says why"),
     401: UNAUTHORIZED,
@@ -73,7 +66,7 @@ async def get_session(
     session_id: SessionId, services: NamedDependency[Services], account_id: NamedDependency[AccountId]
 ) -> SessionFound:
     """A session of this account, with its live duration and, once it has ended, the reason."""
-    return SessionFound(session=session_view(await _own(services, account_id, session_id)))
+    return SessionFound(session=session_view(await own_session(services, account_id, session_id)))
 
 
 @post("/{session_id:str}/end", status_code=200, responses={401: UNAUTHORIZED, 404: NOT_FOUND, 503: AWAY})
@@ -81,23 +74,18 @@ async def end_session(
     session_id: SessionId, services: NamedDependency[Services], account_id: NamedDependency[AccountId]
 ) -> SessionEndedView:
     """End a session. Safe to repeat: a session that has ended already is answered with the end it had."""
-    session = await _own(services, account_id, session_id)
+    session = await own_session(services, account_id, session_id)
     if session.status != SessionStatus.ENDED:
         await services.gateway.end(session_id, EndSession())
-        session = await _own(services, account_id, session_id)
+        session = await own_session(services, account_id, session_id)
     if session.status != SessionStatus.ENDED:
         raise Unavailable(f"the workflow of {session_id} is gone, but its end is not recorded")
     return SessionEndedView(session=session_view(session))
 
 
-async def _own(services: Services, account_id: str, session_id: str) -> Session:
-    """The session, if it is this account's: whether another account has it is nobody's business."""
-    session = await services.sessions.get(session_id) if is_session_id(session_id) else None
-    if session is None or session.account_id != account_id:
-        raise Refused(FailureCode.SESSION_NOT_FOUND, "Session not found")
-    return session
-
-
 sessions_router = Router(
-    "/v1/sessions", route_handlers=[create_session, get_session, end_session], tags=["Sessions"], security=SECURED
+    "/v1/sessions",
+    route_handlers=[create_session, list_sessions, get_session, get_timeline, end_session],
+    tags=["Sessions"],
+    security=SECURED,
 )

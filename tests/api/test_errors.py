@@ -1,6 +1,7 @@
 """Failure codes on HTTP: the contract's statuses and its shapes, whatever a handler raises."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -10,6 +11,7 @@ from litestar import Litestar, get, post
 from litestar.params import JSONBody, PathParameter, QueryParameter
 
 from api.errors import HANDLERS, answer, status_of
+from cli.errors import error_page
 from contracts.http import CreateSessionRequest
 from domain.failures import FailureCode, Refused, Unavailable
 from support.api_system import ApiSystem
@@ -62,6 +64,13 @@ def test_a_refusal_has_the_shape_of_its_status(code: FailureCode) -> None:
         assert (error["code"], error["message"], error["details"]) == (code, "words", {"measured": 1})
     assert ("Retry-After" in response.headers) == (response.status_code in RETRIED_BY_CLIENTS)
     assert int(response.headers.get("Retry-After", 1)) >= 1
+
+
+def test_the_catalogue_page_is_the_generated_one() -> None:
+    """docs/errors.md has every code with its status and what helps; after a change, `make errors` writes it anew."""
+    page = Path(__file__).parents[2] / "docs" / "errors.md"
+    assert page.read_text() == error_page(), "run `make errors` and commit docs/errors.md"
+    assert all(f"| `{code}` | {status_of(code)} |" in error_page() for code in FailureCode)
 
 
 def test_what_there_is_not_is_left_out() -> None:

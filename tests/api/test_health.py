@@ -82,6 +82,10 @@ async def test_the_openapi_document_is_complete(api_system: ApiSystem) -> None:
     assert create["security"] == [{"apiKey": []}]
     assert set(paths["/v1/avatars/{avatar_id}"]) == {"delete"}
     assert {"200", "401", "404", "503"} <= set(paths["/v1/avatars/{avatar_id}"]["delete"]["responses"])
+    assert set(paths["/v1/sessions"]) == {"get", "post"}
+    assert {"200", "400", "401", "503"} <= set(paths["/v1/sessions"]["get"]["responses"])
+    assert {one["name"] for one in paths["/v1/sessions"]["get"]["parameters"]} == {"status", "limit", "cursor"}
+    assert {"200", "401", "404", "503"} <= set(paths["/v1/sessions/{session_id}/timeline"]["get"]["responses"])
     upload = paths["/v1/avatars/upload-face"]["post"]["requestBody"]["content"]
     assert set(upload) == {"application/json", "multipart/form-data"}
     for path, operations in paths.items():

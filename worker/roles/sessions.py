@@ -22,6 +22,7 @@ from database.sessions import Sessions
 from runtime.settings import Settings
 from worker.assembly import Opened
 from worker.reconciling import keep_schedule
+from worker.step_runs import StepRuns
 
 
 async def open_role(settings: Settings, _: Mapping[str, str], client: Client, stack: AsyncExitStack) -> Opened:
@@ -45,4 +46,5 @@ async def open_role(settings: Settings, _: Mapping[str, str], client: Client, st
             PlanActivities(Accounts(engine)),
             LeftoverActivities(Leftovers(engine), Sessions(engine), store, client),
         ),
+        interceptors=(StepRuns(),),
     )

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from adapters.face_detection import FaceDetector, to_keypoints
+from adapters.face_detection import Detection, FaceDetector, to_keypoints
 from adapters.face_framing import Cut, overhang, search_cut
 from adapters.face_measuring import measure_crop
 from adapters.image_pixels import Rgb, encode_jpeg, enlarged_box, map_points, warp
@@ -123,7 +123,7 @@ class PortraitMaker:
 
     def observe(self, rgb: Rgb, source_scale: float = 1.0) -> FaceObservation:
         """What is seen of the biggest face; NO_FACE if nothing counts as one."""
-        found = self._detector.detect(rgb)
+        found = self._find(rgb)
         faces = faces_that_count([detection.face for detection in found], self.thresholds)
         first_points = next(detection.keypoints for detection in found if detection.face is faces[0])
         keypoints = self._detector.refine(rgb, first_points)
@@ -135,6 +135,14 @@ class PortraitMaker:
             keypoints=keypoints,
             crop=measure_crop(rgb, keypoints, self._classifier),
         )
+
+    def _find(self, rgb: Rgb) -> list[Detection]:
+        """The faces of a picture; where none counts, those that only a closer and dearer look finds."""
+        found = self._detector.detect(rgb)
+        if any(detection.face.score >= self.thresholds.score for detection in found):
+            return found
+        small = self._detector.detect_small(rgb)
+        return found + [detection for detection in small if detection.face.score >= self.thresholds.small_score]
 
 
 def align_with_image(

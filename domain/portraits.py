@@ -24,6 +24,8 @@ class FaceThresholds:
 
     score: float = 0.50
     """A face counts from this detector score."""
+    small_score: float = 0.60
+    """Where no face counts, one that only a closer look finds does from this score: it sees faces in machines."""
     second_area: float = 0.25
     """Another face matters if its box has this share of the biggest one's area ..."""
     second_score: float = 0.55

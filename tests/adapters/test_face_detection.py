@@ -8,7 +8,7 @@ import pytest
 
 from adapters.face_detection import CPU, Detection, DetectorUnavailable, FaceDetector
 from domain.face_measures import roll_of
-from support.pictures import astronaut, conference, pixels, resized, turned
+from support.pictures import astronaut, conference, on_canvas, pixels, resized, turned
 
 
 def best(found: list[Detection]) -> Detection:
@@ -35,6 +35,15 @@ def test_each_face_is_found_once(face_detector: FaceDetector) -> None:
     """The two passes are merged: the 29 people of the conference are not counted twice."""
     found = [detection for detection in face_detector.detect(pixels(conference())) if detection.face.score >= 0.5]
     assert 22 <= len(found) <= 29
+
+
+def test_a_crowd_far_away_is_found_on_a_closer_look(face_detector: FaceDetector) -> None:
+    """Faces of a hundredth of the picture's side; the usual passes see none of them."""
+    crowd = on_canvas(resized(pixels(conference()), 0.2), 1200, 1200)
+    assert not [detection for detection in face_detector.detect(crowd) if detection.face.score >= 0.5]
+    found = [detection.face for detection in face_detector.detect_small(crowd) if detection.face.score >= 0.5]
+    assert len(found) > 10
+    assert all(300 < face.left < face.right < 900 for face in found)
 
 
 @pytest.mark.parametrize("degrees", [-25, 0, 15])

@@ -93,6 +93,13 @@ def smoothed(rgb: Rgb) -> Rgb:
     return np.asarray(cv2.bilateralFilter(rgb, 15, 40, 15), np.uint8)
 
 
+def on_a_telephone(rgb: Rgb) -> Rgb:
+    """Seen on a telephone held upright: 600 pixels wide, black above and below."""
+    shown = resized(rgb, 600 / rgb.shape[1])
+    height = (1300 - shown.shape[0]) // 2
+    return cv2.copyMakeBorder(shown, height, height, 0, 0, cv2.BORDER_CONSTANT)
+
+
 def as_jpeg(rgb: Rgb, quality: int) -> Rgb:
     """What is left of it in a small file."""
     return pixels(encoded(Image.fromarray(rgb), "JPEG", quality=quality))

@@ -67,6 +67,11 @@ def cat() -> bytes:
     return (SKIMAGE / "chelsea.png").read_bytes()
 
 
+def motorcycle() -> bytes:
+    """A motorcycle in a garage, 741x500 PNG: a detector that looks closely sees half a face in it."""
+    return (SKIMAGE / "motorcycle_right.png").read_bytes()
+
+
 def small_face() -> bytes:
     """A man at a camera, 512x512 PNG, his face seen from the side at 32 pixels."""
     return (SKIMAGE / "camera.png").read_bytes()

@@ -18,6 +18,7 @@ from adapters.signing import Signer
 from api.auth import SECURITY_COMPONENTS, provide_account
 from api.errors import HANDLERS
 from api.json_request import JSONRequest
+from api.managed_rooms import managed_rooms
 from api.picture_addresses import picture_addresses
 from api.readiness import NotReady, Readiness
 from api.request_ids import identified
@@ -128,6 +129,7 @@ async def _open(
         gateway=SessionsGateway(client, canceller, settings.temporal_wait_s),
         uploads=UploadsGateway(client, canceller, settings.temporal_wait_s),
         views=AvatarViews(picture_addresses(settings, signer)),
+        managed_rooms=managed_rooms(settings),
     )
 
     async def database() -> None:

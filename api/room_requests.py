@@ -1,5 +1,6 @@
 """The room of a create: which platform, and an address that an avatar may be sent to. Connects to nothing."""
 
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from msgspec import UNSET, UnsetType
@@ -15,14 +16,16 @@ LONGEST = {"url": 2048, "token": 16_384, "display_name": 256}
 """Characters. All of it travels in the workflow's input; real tokens have some hundreds."""
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
 class CheckedRoom:
     """A room request that can be acted on."""
 
-    def __init__(self, url: str, token: str, display_name: str | None) -> None:
-        self.platform = SUPPORTED
-        self.url = url
-        self.token = token
-        self.display_name = display_name
+    url: str
+    token: str
+    platform: str = SUPPORTED
+    display_name: str | None = None
+    managed_name: str = ""
+    """The name of a room that is to be made; empty where it is the customer's own."""
 
 
 def check_room(room: RoomRequest | UnsetType, allowed_hosts: frozenset[str]) -> CheckedRoom:
@@ -38,7 +41,7 @@ def check_room(room: RoomRequest | UnsetType, allowed_hosts: frozenset[str]) -> 
         if (value := getattr(room, field)) is not UNSET and len(value) > most:
             raise Refused(FailureCode.INVALID_ROOM, f"room.{field} is too long", details={"max_length": most})
     name = None if room.display_name is UNSET else str(room.display_name)
-    return CheckedRoom(room_url(room.url, allowed_hosts), room.token, name)
+    return CheckedRoom(url=room_url(room.url, allowed_hosts), token=room.token, display_name=name)
 
 
 def room_url(text: str, allowed_hosts: frozenset[str]) -> str:

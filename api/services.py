@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from adapters.object_store import ObjectStore
 from adapters.sealing import Sealer
 from adapters.signing import Signer
+from api.managed_rooms import ManagedRooms
 from api.pictures import SentPicture
 from api.sessions_gateway import SessionsGateway
 from api.uploads_gateway import UploadsGateway
@@ -31,6 +32,8 @@ class Services:
     gateway: SessionsGateway
     uploads: UploadsGateway
     views: AvatarViews
+    managed_rooms: ManagedRooms | None
+    """None where the operator has set no LiveKit server."""
 
     async def avatar_of(self, sent: SentPicture, account_id: str) -> str | None:
         """The avatar that this account's same picture has become; None for what is new, or has yet to be fetched."""

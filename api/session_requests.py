@@ -5,9 +5,10 @@ from datetime import timedelta
 from msgspec import UNSET, UnsetType
 from ulid import ULID
 
+from api.managed_rooms import requested_room
 from api.metadata import check_metadata
 from api.pictures import picture_in, stage
-from api.room_requests import CheckedRoom, check_room
+from api.room_requests import CheckedRoom
 from api.services import Services
 from contracts.http import CreateSessionRequest
 from contracts.session_workflow import ROOM_TOKEN_FIELD, CreateSessionInput, RoomAddress
@@ -22,7 +23,7 @@ async def session_command(services: Services, account_id: str, request: CreateSe
     ratio = DEFAULT_ASPECT_RATIO
     if not isinstance(request.aspect_ratio, UnsetType):
         ratio = parse_aspect_ratio(request.aspect_ratio)
-    room = check_room(request.room, services.settings.allowed_room_hosts)
+    room = requested_room(request.room, services.settings.allowed_room_hosts, services.managed_rooms)
     metadata = check_metadata(request.metadata)
     sent = picture_in(avatar, services.settings.allowed_picture_hosts)
     if sent is None:
@@ -62,4 +63,5 @@ def _sealed(services: Services, session_id: str, room: CheckedRoom) -> RoomAddre
         url=room.url,
         sealed_token=services.sealer.seal(room.token, session_id=session_id, field=ROOM_TOKEN_FIELD),
         display_name=room.display_name,
+        managed_name=room.managed_name,
     )

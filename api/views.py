@@ -11,6 +11,7 @@ from contracts.http import (
     ConcurrencyView,
     FaceUploaded,
     MinutesView,
+    RoomView,
     SessionAvatarView,
     SessionView,
     TimelineEntryView,
@@ -25,7 +26,9 @@ from domain.session import Session
 LINK_LIFE = timedelta(hours=1)
 
 
-def session_view(session: Session, *, token: str | UnsetType = UNSET) -> SessionView:
+def session_view(
+    session: Session, *, token: str | UnsetType = UNSET, room: RoomView | UnsetType = UNSET
+) -> SessionView:
     """A session as it stands now."""
     return SessionView(
         session_id=session.session_id,
@@ -39,6 +42,7 @@ def session_view(session: Session, *, token: str | UnsetType = UNSET) -> Session
         end_reason=session.end_reason,
         avatar=SessionAvatarView(avatar_id=session.avatar_id),
         session_token=token,
+        room=room,
     )
 
 

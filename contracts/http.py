@@ -8,10 +8,10 @@ from msgspec import UNSET, UnsetType
 
 
 class RoomRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The customer's own video room."""
+    """The customer's own video room, or with `proxy` one that is made for the session."""
 
     platform: str | UnsetType = UNSET
-    """`livekit`."""
+    """`livekit`, or `proxy`, which needs nothing else."""
     url: str | UnsetType = UNSET
     """Address of the LiveKit server, `ws(s)://` or `http(s)://`."""
     token: str | UnsetType = UNSET
@@ -51,6 +51,18 @@ class SessionAvatarView(msgspec.Struct, frozen=True, kw_only=True):
     avatar_id: str
 
 
+class RoomView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The way into the room that was made for a session."""
+
+    room_url: str = msgspec.field(name="roomURL")
+    participant_token: str
+    """For the client: a LiveKit token for this room and no other. It is made for this answer and stored nowhere."""
+
+    def __repr__(self) -> str:
+        """Without the token."""
+        return f"RoomView(room_url={self.room_url!r}, ...)"
+
+
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     """A session."""
 
@@ -69,6 +81,8 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     avatar: SessionAvatarView
     session_token: str | UnsetType = UNSET
     """In the answer to a create only."""
+    room: RoomView | UnsetType = UNSET
+    """In the answer to a create only, and only where the room was made for it."""
 
 
 class ConcurrencyView(msgspec.Struct, frozen=True, kw_only=True):

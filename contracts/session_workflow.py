@@ -25,6 +25,8 @@ class RoomAddress(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     sealed_token: str
     display_name: str | None = None
+    managed_name: str = ""
+    """The room that the session's workflow makes and deletes; empty where the room is the customer's own."""
 
 
 class NewPicture(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,8 @@ class SessionStarted(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int
     """The account's sessions that have not ended, this one included."""
     max_concurrency: int
+    managed_room: str = ""
+    """The name of the room that was made for the session; empty where the room is the customer's own."""
 
 
 class EndSession(msgspec.Struct, frozen=True, kw_only=True):

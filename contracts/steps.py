@@ -295,6 +295,22 @@ class LookAtLeaseResult(msgspec.Struct, frozen=True, kw_only=True):
     renewals: int
 
 
+class MakeRoomInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A room that is to be made on the operator's own LiveKit server."""
+
+    name: str
+    empty_seconds: int
+    """How long it may stand without anybody but agents, from its making."""
+    departure_seconds: int
+    """How long it may stand after the last of those who are no agents has left."""
+
+
+class DeleteRoomInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A room that was made, or may have been, and is not needed any more."""
+
+    name: str
+
+
 class JoinRoomInput(msgspec.Struct, frozen=True, kw_only=True):
     """Which avatar goes into which room."""
 
@@ -374,6 +390,8 @@ record_moved = Step("record_moved", RecordMovedInput, Done)
 record_ended = Step("record_ended", RecordEndedInput, RecordEndedResult)
 lease_server = Step("lease_server", LeaseServerInput, LeaseServerResult)
 look_at_lease = Step("look_at_lease", LookAtLeaseInput, LookAtLeaseResult)
+make_room = Step("make_room", MakeRoomInput, Done)
+delete_room = Step("delete_room", DeleteRoomInput, Done)
 join_room = Step("join_room", JoinRoomInput, JoinRoomResult)
 stay_in_room = Step("stay_in_room", StayInRoomInput, StayInRoomResult)
 end_orphans = Step("end_orphans", LookForLeftovers, EndOrphansResult)

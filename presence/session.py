@@ -33,13 +33,15 @@ PUBLISH_WITHIN_S = 3.0
 SERVED_EVERY_S = 1.0
 GOODBYE_S = 0.1
 """What the last message has to leave the machine."""
+LIVEKIT = ("livekit", "proxy")
+"""Platforms whose rooms are LiveKit's: the customer's own, and those that were made for a session."""
 USUAL_SIZE = (1280, 960)
 USUAL_RENDERER = "warp"
 
 
 def open_room(platform: str, video: VideoFormat, seen: OccupancyListener, speech: SpeechQueue) -> AvatarRoom:
     """A room of a platform; Refused where this server cannot join such rooms."""
-    if platform != "livekit":
+    if platform not in LIVEKIT:
         raise Refused(FailureCode.ROOM_PLATFORM_UNAVAILABLE, f"This server joins no rooms of platform {platform}")
     return LiveKitRoom(video, seen, speech)
 

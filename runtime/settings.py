@@ -85,6 +85,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     room_hosts: str = ""
     """Hosts that avatars may be sent to: a comma-separated list, or `*` for any (what `greenroom dev` sets)."""
 
+    livekit_url: str = ""
+    """The operator's own LiveKit server as we reach it, `ws(s)://host:port`; empty: no rooms are made here."""
+
+    livekit_public_url: str = ""
+    """How clients reach the same LiveKit server; empty means as we do."""
+
+    livekit_api_key: str = ""
+    """The LiveKit server's key. Only the API and the sessions role hold it and its secret."""
+
+    livekit_api_secret: str = ""
+    """The secret that belongs to it."""
+
     face_model: str = ""
     """The SCRFD detector file; empty means the one that `greenroom setup` fetched."""
 
@@ -179,6 +191,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return parse_hosts(self.picture_hosts)
 
     @property
+    def public_livekit_url(self) -> str:
+        """How clients reach the operator's LiveKit server; empty where none is set."""
+        return self.livekit_public_url or self.livekit_url
+
+    @property
     def public_address(self) -> str:
         """How clients reach the API, without a slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
@@ -203,7 +220,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         settings = msgspec.convert({name: text for name, text in found.items() if text}, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise _wrong(error) from None
-    if wrong := _wrong_database(settings.database_url) or _wrong_storage(settings) or _wrong_lists(settings):
+    checks = (_wrong_storage, _wrong_livekit, _wrong_lists)
+    if wrong := _wrong_database(settings.database_url) or next(filter(None, (check(settings) for check in checks)), ""):
         raise SettingsError(wrong)
     return settings
 
@@ -243,6 +261,19 @@ def _wrong_storage(settings: Settings) -> str:
     return ""
 
 
+def _wrong_livekit(settings: Settings) -> str:
+    """What does not fit together in the settings of the operator's LiveKit server; empty if nothing."""
+    together = (settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret)
+    if any(together) != all(together):
+        return f"{PREFIX}LIVEKIT_URL, _API_KEY and _API_SECRET are set together or not at all"
+    if settings.livekit_public_url and not settings.livekit_url:
+        return f"{PREFIX}LIVEKIT_PUBLIC_URL needs {PREFIX}LIVEKIT_URL"
+    for name in ("livekit_url", "livekit_public_url"):
+        if (text := getattr(settings, name)) and not _is_server(text, ("ws", "wss")):
+            return f"{PREFIX}{name.upper()} is wrong: it must be ws://HOST:PORT or wss://HOST, without a user or query"
+    return ""
+
+
 def _wrong_lists(settings: Settings) -> str:
     """What is wrong in settings that are lists; empty if nothing."""
     try:
@@ -252,15 +283,15 @@ def _wrong_lists(settings: Settings) -> str:
     return ""
 
 
-def _is_server(address: str) -> bool:
-    """Is it a web server's address that may be shown, and that paths can be added to?"""
+def _is_server(address: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
+    """Is it a server's address that may be shown, and that paths can be added to?"""
     try:
         parts = urlsplit(address)
         port = parts.port
     except ValueError:
         return False
     plain = not (parts.username or parts.password or parts.query or parts.fragment) and port != 0
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and plain
+    return parts.scheme in schemes and bool(parts.hostname) and plain
 
 
 def _wrong(error: msgspec.ValidationError) -> SettingsError:

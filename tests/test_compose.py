@@ -35,6 +35,7 @@ HOLDERS = {
     "GREENROOM_SERVER_KEYS": {"api"},
     "GREENROOM_SEALING_KEYS": {"api", "worker-avatar"},
     "GREENROOM_FIRST_API_KEY": {"migrate"},
+    "GREENROOM_LIVEKIT_API_SECRET": {"api", "worker-sessions"},
     "GREENROOM_DATABASE_URL": {"migrate", "api", "worker-sessions", "worker-avatar"},
     "GREENROOM_STORAGE_SECRET_KEY": {"migrate", "api", "worker-sessions", "worker-faces", "worker-avatar"},
 }
@@ -99,7 +100,8 @@ def test_each_secret_is_given_to_those_who_need_it(made: dict[str, Service]) -> 
         assert {name for name, one in made.items() if environment(one).get(secret)} == holders
     for owner, variable in (("livekit", "LIVEKIT_KEYS"), ("postgres", "POSTGRES_PASSWORD")):
         value = environment(made[owner])[variable].rpartition(" ")[2]
-        assert {name for name, one in made.items() if value in str(one)} == {owner}
+        others = HOLDERS["GREENROOM_LIVEKIT_API_SECRET"] if owner == "livekit" else set()
+        assert {name for name, one in made.items() if value in str(one)} == {owner, *others}
 
 
 def test_images_are_those_that_are_tested_here(bare: dict[str, Service]) -> None:
@@ -191,9 +193,9 @@ def test_gpu_file_gives_a_gpu_to_two_roles(tmp_path: Path) -> None:
 
 
 def test_network_of_rooms_does_not_reach_the_database(bare: dict[str, Service]) -> None:
-    """LiveKit, which strangers talk to, shares a network with avatar servers and with nothing else."""
+    """LiveKit, which strangers talk to, shares a network with those who enter and make rooms, and with nothing else."""
     networks = {name: set(one["networks"]) for name, one in bare.items()}
-    assert {name for name, own in networks.items() if "rooms" in own} == {"livekit", "worker-avatar"}
+    assert {name for name, own in networks.items() if "rooms" in own} == {"livekit", "worker-avatar", "worker-sessions"}
     assert networks["livekit"] == {"rooms"}
 
 

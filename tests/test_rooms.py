@@ -27,6 +27,7 @@ LIBRARIES: dict[str, set[str]] = {
         "cv2",
         "fsspec",
         "insightface",
+        "livekit",  # its API alone: rooms and tokens
         "numpy",
         "onnx",
         "onnxruntime",

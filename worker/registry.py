@@ -43,6 +43,7 @@ ROLES: dict[str, Role] = {
             "activities.avatars:AvatarActivities",
             "activities.leases:LeaseActivities",
             "activities.lifecycle:LifecycleActivities",
+            "activities.managed_rooms:ManagedRoomActivities",
             "activities.plans:PlanActivities",
             "activities.leftovers:LeftoverActivities",
         ),

@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.session import EndReason, Life, LifeTimers, RoomOccupancy, SessionStatus
 from workflows.deadline import Deadline
 from workflows.failover import join_order, move
+from workflows.managed_room import ManagedRoom
 from workflows.portrait_steps import MadeAvatar, discard_staged, finish_avatar, forget_avatar, make_avatar
 from workflows.presence_watch import PresenceWatch
 from workflows.step_options import failure, perform
@@ -56,6 +57,7 @@ class CreateSessionWorkflow:
         self._server = ""
         self._shown: AvatarRef | None = None
         self._made: MadeAvatar | None = None
+        self._room = ManagedRoom(command)
 
     @workflow.run
     async def run(self, command: CreateSessionInput) -> SessionOutcome:
@@ -77,6 +79,7 @@ class CreateSessionWorkflow:
         reason = await self._live(life)
         ended = await undisturbed(self._end(reason))
         await undisturbed(self._presence.leave())
+        await undisturbed(self._room.delete())
         if finishing:
             await undisturbed(finishing)
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -94,12 +97,14 @@ class CreateSessionWorkflow:
         )
         avatar = self._shown = await self._avatar()
         admitted = await self._admit(avatar, expiry)
+        self._room.begin(self._remaining())
         lease = await self._do(
             steps.lease_server,
             steps.LeaseServerInput(session_id=command.session_id, generation=FIRST_GENERATION),
             f"lease an avatar server, generation {FIRST_GENERATION}",
         )
         self._server = lease.server
+        await self._room.made()
         await self._do(*join_order(command, avatar, lease, FIRST_GENERATION), queue=lease.queue)
         recorded = await self._do(
             steps.record_started,
@@ -118,6 +123,7 @@ class CreateSessionWorkflow:
             expires_at=recorded.expires_at,
             concurrency=admitted.concurrency,
             max_concurrency=admitted.max_concurrency,
+            managed_room=command.room.managed_name,
         )
         timers = LifeTimers(
             nobody_joined=command.nobody_joined_after,
@@ -174,6 +180,7 @@ class CreateSessionWorkflow:
             await discard_staged(self._command.picture)
         self._refusal = refusal
         self._tell("refused", code)
+        await self._room.delete()
 
     # --- the life ----------------------------------------------------------------------------------------------
 

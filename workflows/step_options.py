@@ -78,6 +78,11 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     steps.end_orphans: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=1),
     steps.release_leftovers: _remote(queues.SESSIONS, timeout=timedelta(seconds=10), attempts=1),
     steps.discard_leftovers: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=1),
+    # Rooms of our own making: LiveKit's server is asked, which may be slow. One that is left over closes by itself.
+    steps.make_room: _remote(queues.SESSIONS, timeout=timedelta(seconds=6), heartbeat=None),
+    steps.delete_room: _remote(
+        queues.SESSIONS, timeout=timedelta(seconds=6), heartbeat=None, attempts=12, first_retry=timedelta(seconds=1)
+    ),
     # The room: once only, on the leased server. What follows a failure is the workflow's decision, not a retry's.
     steps.join_room: StepOptions(queue=LEASED, timeout=timedelta(seconds=9), attempts=1, pick_up=timedelta(seconds=2)),
     steps.stay_in_room: StepOptions(

@@ -6,6 +6,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
 
 from api.auth import SECURED, AccountId
+from api.managed_rooms import entrance
 from api.pictures import discarded_if_unavailable
 from api.routes.session_reading import get_timeline, list_sessions
 from api.routes.shared import AWAY, NOT_FOUND, UNAUTHORIZED, SessionId, own_session
@@ -56,7 +57,11 @@ async def create_session(
         expires_at=started.expires_at,
     )
     return SessionCreated(
-        session=session_view(session, token=services.signer.session_token(command.session_id)),
+        session=session_view(
+            session,
+            token=services.signer.session_token(command.session_id),
+            room=entrance(services.managed_rooms, started),
+        ),
         usage=usage_view(Concurrency(current=started.concurrency, max=started.max_concurrency)),
     )
 

@@ -104,7 +104,7 @@ def livekit_part(site: Site) -> Part:
 
 def api_part(site: Site) -> Part:
     """The HTTP API: ready when it says that database and Temporal are."""
-    keys = {"SERVER_KEYS": site.memory.server_keys, "SEALING_KEYS": site.memory.sealing_keys}
+    keys = {"SERVER_KEYS": site.memory.server_keys, "SEALING_KEYS": site.memory.sealing_keys, **_livekit_keys(site)}
     return Part(
         name="api",
         command=python_part(site.program, "api"),
@@ -114,8 +114,8 @@ def api_part(site: Site) -> Part:
 
 
 def worker_part(site: Site, role: str) -> Part:
-    """A worker of a role; only the avatar role holds the key that opens room tokens."""
-    keys = {"SEALING_KEYS": site.memory.sealing_keys} if role == "avatar" else {}
+    """A worker of a role; each holds the keys that it needs: to open room tokens, or to make and delete rooms."""
+    keys = {"sessions": _livekit_keys(site), "avatar": {"SEALING_KEYS": site.memory.sealing_keys}}.get(role, {})
     return Part(
         name=role,
         command=python_part(site.program, "worker", role),
@@ -139,7 +139,18 @@ def own_environ(site: Site, **settings: str) -> dict[str, str]:
     return environ | {"TEMPORAL_ADDRESS": f"{LOOPBACK}:{site.ports.temporal}", "TEMPORAL_NAMESPACE": "default"}
 
 
-_KEYS = (f"{PREFIX}SERVER_KEYS", f"{PREFIX}SEALING_KEYS", f"{PREFIX}RUN", f"{PREFIX}LIFELINE_FD")
+def _livekit_keys(site: Site) -> dict[str, str]:
+    """Where rooms are made: on the operator's own LiveKit server if the environment names one, else on ours."""
+    given = {name: site.environ.get(f"{PREFIX}{name}", "") for name in _LIVEKIT}
+    if given["LIVEKIT_URL"]:
+        return {name: value for name, value in given.items() if value}
+    ours = (f"ws://{LOOPBACK}:{site.ports.livekit}", site.memory.livekit_api_key, site.memory.livekit_api_secret)
+    return dict(zip(_LIVEKIT, ours, strict=False)) | {_LIVEKIT[-1]: given["LIVEKIT_PUBLIC_URL"]}
+
+
+_LIVEKIT = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_PUBLIC_URL")
+_KEYS = tuple(f"{PREFIX}{name}" for name in ("SERVER_KEYS", "SEALING_KEYS", "RUN", "LIFELINE_FD", *_LIVEKIT))
+"""What the operator's shell does not hand on to every part."""
 
 
 def _without_settings(environ: Mapping[str, str]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHistory, Wor
 from temporalio.exceptions import ApplicationError
 
 from contracts import queues, steps
-from contracts.session_workflow import EndSession, RoomSeen
+from contracts.session_workflow import EndSession, RoomAddress, RoomSeen
 from contracts.upload_workflow import UploadFaceInput
 from domain.failures import FailureCode
 from support.eventually import eventually
@@ -161,6 +161,16 @@ async def failed_over(client: Client, script: Script, session_id: str) -> None:
     await end(running)
 
 
+async def managed_room(client: Client, script: Script, session_id: str) -> None:
+    """The session's room is made for it, and deleted with it."""
+    made = RoomAddress(
+        platform="proxy", url="ws://livekit:7880", sealed_token="k1.c2VhbGVk", managed_name="greenroom-1"
+    )
+    _, running = await create(client, command(session_id, room=made))
+    await eventually(lambda: "stay_in_room" in script.names)
+    await end(running)
+
+
 SCENES: dict[str, Scene] = {
     scene.__name__: scene
     for scene in (
@@ -183,6 +193,7 @@ SCENES: dict[str, Scene] = {
         reattached,
         server_lost,
         failed_over,
+        managed_room,
     )
 }
 

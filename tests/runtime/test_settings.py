@@ -130,9 +130,51 @@ def test_what_cannot_be_an_s3_server_stops_the_start(changes: dict[str, str], na
     assert SECRET not in str(caught.value)
 
 
+LIVEKIT = {
+    "GREENROOM_LIVEKIT_URL": "ws://livekit:7880",
+    "GREENROOM_LIVEKIT_API_KEY": "a-key",
+    "GREENROOM_LIVEKIT_API_SECRET": SECRET,
+}
+
+
+def test_clients_reach_livekit_as_we_do_unless_another_address_is_given() -> None:
+    """The public address is a setting of its own; without LiveKit there is none."""
+    assert load_settings(LIVEKIT).public_livekit_url == "ws://livekit:7880"
+    public = {**LIVEKIT, "GREENROOM_LIVEKIT_PUBLIC_URL": "wss://rooms.example"}
+    assert load_settings(public).public_livekit_url == "wss://rooms.example"
+    assert load_settings({}).public_livekit_url == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"URL": ""}, "URL"),
+        ({"API_KEY": ""}, "API_KEY"),
+        ({"API_SECRET": ""}, "API_SECRET"),
+        ({"URL": "", "API_KEY": "", "API_SECRET": "", "PUBLIC_URL": "wss://rooms.example"}, "PUBLIC_URL"),
+        ({"URL": "livekit:7880"}, "URL"),
+        ({"URL": "http://livekit:7880"}, "URL"),
+        ({"PUBLIC_URL": f"wss://user:{SECRET}@rooms.example"}, "PUBLIC_URL"),
+        ({"PUBLIC_URL": f"wss://rooms.example/?token={SECRET}"}, "PUBLIC_URL"),
+    ],
+)
+def test_what_cannot_be_a_livekit_server_stops_the_start(changes: dict[str, str], named: str) -> None:
+    """Rather than the first room; the variable is named and no value is quoted."""
+    environ = {**LIVEKIT, **{f"GREENROOM_LIVEKIT_{name}": text for name, text in changes.items()}}
+    with pytest.raises(SettingsError) as caught:
+        load_settings(environ)
+    assert named in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
 def test_settings_do_not_show_themselves() -> None:
     """A representation that gets into a log or an error holds no secret."""
-    environ = {**S3, "GREENROOM_SERVER_KEYS": f"k1:{KEY}", "GREENROOM_DATABASE_URL": f"postgresql://u:{SECRET}@db/x"}
+    environ = {
+        **S3,
+        **LIVEKIT,
+        "GREENROOM_SERVER_KEYS": f"k1:{KEY}",
+        "GREENROOM_DATABASE_URL": f"postgresql://u:{SECRET}@db/x",
+    }
     shown = f"{load_settings(environ)!r} {load_settings(environ)}"
     assert SECRET not in shown
     assert KEY not in shown

@@ -139,12 +139,13 @@ async def test_second_run_on_the_folder_is_refused(observed: Observed) -> None:
 
 
 async def test_secrets_reach_only_those_who_need_them(observed: Observed) -> None:
-    """The sealing key is in the environment of API and avatar worker alone, and no secret is an argument."""
+    """The sealing key is API's and avatar worker's, LiveKit's secret API's and sessions worker's; none an argument."""
     memory = observed.system.site.memory
     pids = {part: observed.system.pid(part) for part in STOP_ORDER}
     holders = {part for part, pid in pids.items() if pid and memory.sealing_keys in environ_of(pid)}
+    makers = {part for part, pid in pids.items() if pid and memory.livekit_api_secret in environ_of(pid)}
     commands = " ".join(process.command for process in marked(observed.system.run))
-    assert holders == {"api", "avatar"}
+    assert (holders, makers - {"livekit"}) == ({"api", "avatar"}, {"api", "sessions"})
     assert all(secret not in commands for secret in (memory.livekit_api_secret, memory.server_keys, memory.api_key))
 
 

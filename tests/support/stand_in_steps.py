@@ -177,6 +177,12 @@ class StandInSteps:
         script.renewals += script.server_alive
         return steps.LookAtLeaseResult(held=True, renewals=script.renewals)
 
+    async def _make_room(self, _: Script, __: steps.MakeRoomInput) -> steps.Done:
+        return steps.Done()
+
+    async def _delete_room(self, _: Script, __: steps.DeleteRoomInput) -> steps.Done:
+        return steps.Done()
+
     async def _join_room(self, _: Script, value: steps.JoinRoomInput) -> steps.JoinRoomResult:
         return joined(value)
 

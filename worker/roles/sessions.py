@@ -10,7 +10,9 @@ from activities.avatars import AvatarActivities
 from activities.leases import LeaseActivities
 from activities.leftovers import LeftoverActivities
 from activities.lifecycle import LifecycleActivities
+from activities.managed_rooms import ManagedRoomActivities
 from activities.plans import PlanActivities
+from adapters.livekit_rooms import LiveKitAccess, LiveKitRooms
 from adapters.object_store import ObjectStore
 from contracts import queues
 from database.accounts import Accounts
@@ -36,6 +38,9 @@ async def open_role(settings: Settings, _: Mapping[str, str], client: Client, st
         await keep_schedule(client)
         await asyncio.Event().wait()  # a return would stop the worker
 
+    rooms = _livekit_rooms(settings)
+    if rooms is not None:
+        stack.push_async_callback(rooms.aclose)
     return Opened(
         queue=queues.SESSIONS,
         until_stopped=reconcile,
@@ -43,8 +48,17 @@ async def open_role(settings: Settings, _: Mapping[str, str], client: Client, st
             AvatarActivities(Avatars(engine), store, keep_originals=settings.keep_originals),
             LeaseActivities(Leases(engine)),
             LifecycleActivities(Sessions(engine)),
+            ManagedRoomActivities(rooms),
             PlanActivities(Accounts(engine)),
             LeftoverActivities(Leftovers(engine), Sessions(engine), store, client),
         ),
         interceptors=(StepRuns(),),
     )
+
+
+def _livekit_rooms(settings: Settings) -> LiveKitRooms | None:
+    """The operator's own LiveKit server, if one is set."""
+    if not settings.livekit_url:
+        return None
+    key, secret = settings.livekit_api_key, settings.livekit_api_secret
+    return LiveKitRooms(LiveKitAccess(url=settings.livekit_url, api_key=key, api_secret=secret))

@@ -10,12 +10,11 @@ import aiohttp
 from livekit import api
 
 from domain.failures import FailureCode, Refused, Unavailable
+from domain.rooms import FOR_CLIENT, ON_BEHALF
 
 ANSWER_WITHIN_S = 5.0
 MOST_PARTICIPANTS = 4
 """The client, and hidden observers of the operator's. Agents, of which the avatar is one, are not counted."""
-ON_BEHALF = "lk.publish_on_behalf"
-"""The attribute by which an avatar knows whose speech it takes."""
 LONGEST = timedelta(hours=25)
 """Of a token: a session's hard cap, and what a create may take."""
 
@@ -35,10 +34,10 @@ class LiveKitTokens:
     def __init__(self, access: LiveKitAccess) -> None:
         self._access = access
 
-    def avatar(self, room: str, identity: str, *, speaks_for: str) -> str:
-        """A token for an avatar that takes the speech of the participant `speaks_for`."""
+    def avatar(self, room: str, identity: str, *, client: str) -> str:
+        """A token for an avatar that takes the speech of the participant `client`."""
         token = self._token(room, identity, LONGEST).with_kind("agent")
-        return token.with_attributes({ON_BEHALF: speaks_for}).to_jwt()
+        return token.with_attributes({ON_BEHALF: client, FOR_CLIENT: client}).to_jwt()
 
     def participant(self, room: str, identity: str, life: timedelta = LONGEST) -> str:
         """A token for somebody who watches and may speak."""

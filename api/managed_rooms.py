@@ -31,7 +31,7 @@ class ManagedRooms:
     def new(self) -> CheckedRoom:
         """A room that is to be made: nobody can guess its name."""
         name = f"greenroom-{secrets.token_urlsafe(18)}"
-        token = self._tokens.avatar(name, AVATAR, speaks_for=CLIENT)
+        token = self._tokens.avatar(name, AVATAR, client=CLIENT)
         return CheckedRoom(platform=PLATFORM, url=self._url, token=token, managed_name=name)
 
     def entrance(self, started: SessionStarted) -> RoomView:

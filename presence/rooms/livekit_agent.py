@@ -7,10 +7,10 @@ from typing import Final
 from livekit import rtc
 from livekit.rtc import ConnectionState, ParticipantKind
 
+from domain.rooms import ON_BEHALF
+
 log = logging.getLogger(__name__)
 
-ON_BEHALF: Final = "lk.publish_on_behalf"
-"""Attribute of the avatar's own token: the identity of its agent."""
 AGENT_STATE: Final = "lk.agent.state"
 """Attribute that an agent sets on itself."""
 LISTENING: Final = "listening"

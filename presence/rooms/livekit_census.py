@@ -5,8 +5,8 @@ import asyncio
 from livekit import rtc
 from livekit.rtc import ConnectionState, ParticipantKind
 
+from domain.rooms import FOR_CLIENT, ON_BEHALF
 from presence.rooms.base import Occupancy, OccupancyListener
-from presence.rooms.livekit_agent import ON_BEHALF
 
 SETTLE_S = 5.0
 """After a reconnect the others come back one by one, each in its own time; a count before that would find nobody."""
@@ -52,7 +52,8 @@ class Census:
             return
         others = self._room.remote_participants
         kinds = [participant.kind for participant in others.values()]
-        named = self._room.local_participant.attributes.get(ON_BEHALF)
+        told = self._room.local_participant.attributes
+        named = None if FOR_CLIENT in told else told.get(ON_BEHALF)
         occupancy = Occupancy(
             people=sum(participant.kind in _PEOPLE for participant in others.values() if participant.identity != named),
             agents=kinds.count(ParticipantKind.PARTICIPANT_KIND_AGENT),

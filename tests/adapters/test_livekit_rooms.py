@@ -81,9 +81,9 @@ def test_a_token_lets_into_one_room_and_is_bounded(livekit_server: LiveKitServer
     assert client["exp"] - client["nbf"] == 25 * 3600
     short = claims(tokens.participant("r1", "client", timedelta(minutes=7)))
     assert short["exp"] - short["nbf"] == 7 * 60
-    avatar = claims(tokens.avatar("r1", "the-avatar", speaks_for="client"))
+    avatar = claims(tokens.avatar("r1", "the-avatar", client="client"))
     assert (avatar["video"], avatar["kind"]) == (grants, "agent")
-    assert avatar["attributes"] == {"lk.publish_on_behalf": "client"}
+    assert avatar["attributes"] == {"lk.publish_on_behalf": "client", "greenroom.client": "client"}
 
 
 async def test_nobody_gets_in_whose_token_is_for_another_room(livekit_server: LiveKitServer) -> None:

@@ -101,3 +101,13 @@ def test_the_agent_of_the_token_is_told_of_apart() -> None:
     room.local_participant.attributes = {}
     room.enter("guest")
     assert seen[-1].agent_there is None
+
+
+def test_a_client_whose_speech_the_avatar_takes_is_a_person() -> None:
+    """In a room of our own making nobody else speaks for the avatar: while the client is there it is not empty."""
+    room, seen = FakeRoom(), list[Occupancy]()
+    room.local_participant.attributes = {"lk.publish_on_behalf": "client", "greenroom.client": "client"}
+    Census(room, seen.append).open()  # type: ignore[arg-type]
+    room.enter("client")
+    room.go("client")
+    assert [(one.people, one.agent_there) for one in seen] == [(0, None), (1, None), (0, None)]

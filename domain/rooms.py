@@ -1,0 +1,8 @@
+"""What tokens for avatars say in their attributes: those who sign them and those who join with them must agree."""
+
+from typing import Final
+
+ON_BEHALF: Final = "lk.publish_on_behalf"
+"""The identity of the one whose speech the avatar takes: its agent."""
+FOR_CLIENT: Final = "greenroom.client"
+"""Set where that one is no agent but the session's client, a person: while they are there the room is not empty."""

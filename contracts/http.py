@@ -172,6 +172,16 @@ class SessionEndedView(msgspec.Struct, frozen=True, kw_only=True):
     success: bool = True
 
 
+class SessionStartedView(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to the older call that started a session."""
+
+    ws_uri: str
+    """Where control connections are taken."""
+    expiration: str | None
+    message: str = "Session started successfully"
+    success: bool = True
+
+
 class AvatarView(msgspec.Struct, frozen=True, kw_only=True):
     """An avatar, with addresses of its pictures that expire."""
 

@@ -30,6 +30,8 @@ class FailureCode(StrEnum):
     AVATAR_NOT_FOUND = "AVATAR_NOT_FOUND"
     AVATAR_ACCESS_DENIED = "AVATAR_ACCESS_DENIED"
     SESSION_NOT_FOUND = "SESSION_NOT_FOUND"
+    SESSION_ENDED = "SESSION_ENDED"
+    SESSION_NOT_DELETABLE = "SESSION_NOT_DELETABLE"
     PLAN_REQUIRED = "PLAN_REQUIRED"
     CONCURRENCY_LIMIT_REACHED = "CONCURRENCY_LIMIT_REACHED"
 
@@ -120,6 +122,8 @@ SUGGESTIONS: Mapping[FailureCode, str] = {
     FailureCode.CREATE_CANCELLED: "Try again, unless you ended this session yourself.",
     FailureCode.TEMPORARILY_UNAVAILABLE: "Try again after the seconds that `Retry-After` says.",
     FailureCode.INTERNAL_ERROR: "Try again; if it happens again, tell the operator the answer's `X-Request-Id`.",
+    FailureCode.SESSION_ENDED: "Create another session; one that has ended does not start again.",
+    FailureCode.SESSION_NOT_DELETABLE: "End the session with POST /v1/sessions/{id}/end.",
     FailureCode.PLAN_REQUIRED: "Use a stored avatar, or ask for a plan with pictures of your own.",
     FailureCode.CONCURRENCY_LIMIT_REACHED: "End a running session, or ask for a larger plan.",
     FailureCode.LINK_EXPIRED: "Ask for a fresh address with GET /v1/avatars.",

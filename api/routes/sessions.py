@@ -1,13 +1,15 @@
 """Sessions: create, read, end."""
 
-from litestar import Router, get, post
+from litestar import Router, get, post, route
 from litestar.di import NamedDependency
+from litestar.enums import HttpMethod
 from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody
 
 from api.auth import SECURED, AccountId
 from api.managed_rooms import entrance
 from api.pictures import discarded_if_unavailable
+from api.routes.session_aliases import delete_session, start_session
 from api.routes.session_reading import get_timeline, list_sessions
 from api.routes.shared import AWAY, NOT_FOUND, UNAUTHORIZED, SessionId, own_session
 from api.services import Services
@@ -74,7 +76,12 @@ async def get_session(
     return SessionFound(session=session_view(await own_session(services, account_id, session_id)))
 
 
-@post("/{session_id:str}/end", status_code=200, responses={401: UNAUTHORIZED, 404: NOT_FOUND, 503: AWAY})
+@route(
+    "/{session_id:str}/end",
+    http_method=[HttpMethod.POST, HttpMethod.PUT],  # PUT is its older form
+    status_code=200,
+    responses={401: UNAUTHORIZED, 404: NOT_FOUND, 503: AWAY},
+)
 async def end_session(
     session_id: SessionId, services: NamedDependency[Services], account_id: NamedDependency[AccountId]
 ) -> SessionEndedView:
@@ -90,7 +97,15 @@ async def end_session(
 
 sessions_router = Router(
     "/v1/sessions",
-    route_handlers=[create_session, list_sessions, get_session, get_timeline, end_session],
+    route_handlers=[
+        create_session,
+        list_sessions,
+        get_session,
+        get_timeline,
+        end_session,
+        start_session,
+        delete_session,
+    ],
     tags=["Sessions"],
     security=SECURED,
 )

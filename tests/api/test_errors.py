@@ -34,7 +34,7 @@ CONTRACT: dict[int, set[str]] = {
         "IMAGE_TOO_MANY_PIXELS", "IMAGE_TYPE_UNSUPPORTED", "IMAGE_DAMAGED", "NO_FACE", "SEVERAL_FACES",
         "FACE_TOO_SMALL", "FACE_CUT_OFF", "EXTREME_POSE", "ILLUSTRATION", "TOO_BLURRY", "ROOM_UNREACHABLE",
         "ROOM_TOKEN_REFUSED", "ROOM_ENCRYPTED", "ROOM_JOIN_FAILED", "IMAGE_URL_NOT_ALLOWED", "IMAGE_URL_UNUSABLE",
-        "IMAGE_URL_UNREACHABLE",
+        "IMAGE_URL_UNREACHABLE", "SESSION_ENDED", "SESSION_NOT_DELETABLE",
     },
 }  # fmt: skip
 """Section 0 of the contract, and section 1's general list. A new code is a decision: it is made here."""

@@ -13,13 +13,15 @@ from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
 from temporalio.client import Client
 
 from adapters.object_store import ObjectStore
+from adapters.rate_limit_store import open_rate_limits
 from adapters.sealing import Sealer
 from adapters.signing import Signer
-from api.auth import SECURITY_COMPONENTS, provide_account
+from api.auth import SECURITY_COMPONENTS, admit, provide_account
 from api.errors import HANDLERS
 from api.json_request import JSONRequest
 from api.managed_rooms import managed_rooms
 from api.picture_addresses import picture_addresses
+from api.rate_limit import RateLimits, tell_rate_limit
 from api.readiness import NotReady, Readiness
 from api.request_ids import identified
 from api.routes.avatars import avatars_router
@@ -82,6 +84,8 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Litestar:
             "readiness": Provide(_readiness),
             "account_id": Provide(provide_account),
         },
+        guards=[admit],
+        before_send=[tell_rate_limit],
         exception_handlers=HANDLERS,
         request_class=JSONRequest,
         lifespan=[lifespan],
@@ -115,6 +119,9 @@ async def _open(
     store = ObjectStore(settings.storage_address, **settings.storage_access)
     stack.push_async_callback(store.aclose)
     signer = Signer(keys.server)
+    counts = open_rate_limits(settings.rate_limit_url)
+    stack.push_async_callback(counts.aclose)
+    state.rate_limits = RateLimits(store=counts, per_minute=settings.requests_per_minute)
     state.accounts = Accounts(engine)
     avatars = Avatars(engine)
     state.services = Services(

@@ -1,18 +1,25 @@
 """Who is asking: the account behind `x-api-key`. Only hashes of keys are stored and compared."""
 
 import hashlib
-from typing import Annotated
+from typing import Any
 
+from litestar import Request
 from litestar.datastructures import State
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.params import HeaderParameter
 
-from database.accounts import Accounts
-from domain.failures import FailureCode, Refused
+from api.rate_limit import Connection, RateLimits
+from database.accounts import AccountKey, Accounts
+from domain.failures import FailureCode, Refused, Unavailable
 
 AccountId = str
 
 HEADER = "x-api-key"
+SECURED_PATHS = "/v1/"
+OPEN = "open"
+"""The option of a route below `/v1` that asks for no key."""
+ACCOUNT = "greenroom_account"
+"""Where in the scope's state stands whose request it is."""
 
 SECURITY_COMPONENTS = Components(
     security_schemes={"apiKey": SecurityScheme(type="apiKey", name=HEADER, security_scheme_in="header")}
@@ -25,16 +32,40 @@ def key_hash(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-async def provide_account(
-    state: State, api_key: Annotated[str | None, HeaderParameter(name=HEADER, include_in_schema=False)] = None
-) -> AccountId:
-    """The account of the request's key, or 401."""
-    if not api_key:
+async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Let a request of the API pass: its key is known, and has not asked too often.
+
+    It goes before anything of the request is read. Requests without a key that opens something are counted by the
+    address that they come from, so that nobody can try keys without an end.
+    """
+    if not connection.scope["path"].startswith(SECURED_PATHS) or handler.opt.get(OPEN):
+        return
+    key = connection.headers.get(HEADER, "")
+    limits: RateLimits = connection.app.state.rate_limits
+    try:
+        found = await _account_of(connection.app.state.accounts, key)
+    except Unavailable:
+        raise
+    except Refused:
+        await limits.count(connection, f"address:{connection.client.host if connection.client else ''}")
+        raise
+    await limits.count(connection, f"key:{key_hash(key)[:32]}")
+    connection.scope["state"][ACCOUNT] = found.account_id
+
+
+async def provide_account(request: Request[Any, Any, State]) -> AccountId:
+    """The account of the request's key, which `admit` has found."""
+    account_id: AccountId = request.scope["state"][ACCOUNT]
+    return account_id
+
+
+async def _account_of(accounts: Accounts, key: str) -> AccountKey:
+    """What a key opens, or 401."""
+    if not key:
         raise Refused(FailureCode.API_KEY_REQUIRED, "API key required")
-    accounts: Accounts = state.accounts
-    found = await accounts.by_key_hash(key_hash(api_key))
+    found = await accounts.by_key_hash(key_hash(key))
     if found is None:
         raise Refused(FailureCode.INVALID_API_KEY, "Invalid API key")
     if found.revoked:
         raise Refused(FailureCode.API_KEY_DEACTIVATED, "API key is deactivated")
-    return found.account_id
+    return found

@@ -15,7 +15,7 @@ from litestar.exceptions import (
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.types import ExceptionHandlersMap
 
-from contracts.http import ErrorBody, ErrorView, PlainErrorView
+from contracts.http import ErrorBody, ErrorView, PlainErrorView, RateLimitedView
 from domain.failures import RETRYABLE, SUGGESTIONS, FailureCode, Refused, Unavailable
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ STATUS: dict[FailureCode, int] = {
     FailureCode.SESSION_NOT_FOUND: 404,
     FailureCode.METHOD_NOT_ALLOWED: 405,
     FailureCode.CONCURRENCY_LIMIT_REACHED: 429,
+    FailureCode.TOO_MANY_REQUESTS: 429,
     FailureCode.INTERNAL_ERROR: 500,
     FailureCode.AT_CAPACITY: 503,
     FailureCode.SERVER_LOST: 503,
@@ -59,7 +60,7 @@ FIELD_CODES: dict[str, FailureCode] = {
 """The code of a field that has the wrong type."""
 
 Http = Request[Any, Any, Any]
-Body = Response[ErrorView | PlainErrorView]
+Body = Response[ErrorView | PlainErrorView | RateLimitedView]
 
 
 def status_of(code: FailureCode) -> int:
@@ -77,6 +78,9 @@ def answer(refusal: Refused) -> Body:
     status = status_of(refusal.code)
     if status == 401:  # noqa: PLR2004
         return Response(PlainErrorView(error=refusal.message), status_code=status)
+    if refusal.code == FailureCode.TOO_MANY_REQUESTS:
+        wait = str((refusal.details or {}).get("retry_after_seconds", 60))
+        return Response(RateLimitedView(error=refusal.message), status_code=status, headers={"Retry-After": wait})
     suggestion = SUGGESTIONS.get(refusal.code)
     body = ErrorBody(message=refusal.message, code=refusal.code, suggestion=suggestion, details=refusal.details)
     headers = {"Retry-After": RETRY_AFTER_S} if status in PASSING else {}

@@ -7,7 +7,7 @@ HEAD = """\
 
 Made by `make errors` from `domain/failures.py` and `api/errors.py`; a test holds it to them.
 
-Every answer of the API with a status of 400 or more has one of two shapes:
+Every answer of the API with a status of 400 or more has one of three shapes:
 
 1. Nearly all: `code` never changes, `message` says what happened in this case, `suggestion` what helps, and `details`
    what was measured; the last two only where there is something to say.
@@ -17,6 +17,10 @@ Every answer of the API with a status of 400 or more has one of two shapes:
 2. Status 401: a sentence.
    ```json
    {"error": "API key required"}
+   ```
+3. `TOO_MANY_REQUESTS`, status 429: a sentence too ([api.md](api.md#rate-limits)).
+   ```json
+   {"success": false, "error": "Too many requests. Please retry after 1 minute."}
    ```
 
 Every answer carries `X-Request-Id`; the same stands in the log lines of that request. A client may send its own, of up

@@ -245,6 +245,13 @@ class PlainErrorView(msgspec.Struct, frozen=True, kw_only=True):
     error: str
 
 
+class RateLimitedView(msgspec.Struct, frozen=True, kw_only=True):
+    """An error of too many requests: a sentence, as the contract has it."""
+
+    error: str
+    success: bool = False
+
+
 class HealthView(msgspec.Struct, frozen=True, kw_only=True):
     """The process is up."""
 

@@ -34,6 +34,7 @@ class FailureCode(StrEnum):
     SESSION_NOT_DELETABLE = "SESSION_NOT_DELETABLE"
     PLAN_REQUIRED = "PLAN_REQUIRED"
     CONCURRENCY_LIMIT_REACHED = "CONCURRENCY_LIMIT_REACHED"
+    TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS"
 
     # The picture
     INVALID_IMAGE_INPUT = "INVALID_IMAGE_INPUT"
@@ -126,6 +127,7 @@ SUGGESTIONS: Mapping[FailureCode, str] = {
     FailureCode.SESSION_NOT_DELETABLE: "End the session with POST /v1/sessions/{id}/end.",
     FailureCode.PLAN_REQUIRED: "Use a stored avatar, or ask for a plan with pictures of your own.",
     FailureCode.CONCURRENCY_LIMIT_REACHED: "End a running session, or ask for a larger plan.",
+    FailureCode.TOO_MANY_REQUESTS: "Try again after the seconds that `Retry-After` says.",
     FailureCode.LINK_EXPIRED: "Ask for a fresh address with GET /v1/avatars.",
 }
 """What a person can do about a code; the messages say what happened, these say what helps."""

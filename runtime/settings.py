@@ -15,6 +15,8 @@ S3 = "s3://"
 DATABASES = ("postgresql", "postgres", "postgresql+asyncpg", "sqlite", "sqlite+aiosqlite")
 """How the address of a database may begin."""
 
+RATE_LIMIT_STORES = ("redis", "rediss", "valkey", "valkeys")
+
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 24 * 3600)]
 
@@ -60,6 +62,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     sealing_keys: str = ""
     """Keys that room tokens are sealed with, in the same form. Only the API and the avatar role hold them."""
+
+    requests_per_minute: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 60
+    """How many requests a minute each API key may make; 0 means any number (what `greenroom dev` sets)."""
+
+    rate_limit_url: str = ""
+    """A Valkey or Redis in which all API processes count together, `redis://[:PASSWORD@]HOST:PORT/0`; `rediss://` and
+    `valkey://` are taken too. Empty: each counts for itself."""
 
     temporal_wait_s: Seconds = 5.0
     """How long a request waits for Temporal before it answers 503."""
@@ -220,7 +229,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         settings = msgspec.convert({name: text for name, text in found.items() if text}, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise _wrong(error) from None
-    checks = (_wrong_storage, _wrong_livekit, _wrong_lists)
+    checks = (_wrong_storage, _wrong_livekit, _wrong_others)
     if wrong := _wrong_database(settings.database_url) or next(filter(None, (check(settings) for check in checks)), ""):
         raise SettingsError(wrong)
     return settings
@@ -274,13 +283,23 @@ def _wrong_livekit(settings: Settings) -> str:
     return ""
 
 
-def _wrong_lists(settings: Settings) -> str:
-    """What is wrong in settings that are lists; empty if nothing."""
+def _wrong_others(settings: Settings) -> str:
+    """What is wrong in settings that have a form of their own; empty if nothing."""
+    if settings.rate_limit_url and not _is_rate_limit_store(settings.rate_limit_url):
+        return f"{PREFIX}RATE_LIMIT_URL is wrong: it must be redis://[:PASSWORD@]HOST:PORT/0, or rediss:// or valkey://"
     try:
         parse_hosts(settings.picture_hosts)
     except ValueError as error:
         return f"{PREFIX}PICTURE_HOSTS is wrong: {error}"
     return ""
+
+
+def _is_rate_limit_store(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in RATE_LIMIT_STORES and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _is_server(address: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:

@@ -135,6 +135,7 @@ def own_environ(site: Site, **settings: str) -> dict[str, str]:
     }
     environ = {key: value for key, value in site.environ.items() if key not in _KEYS}
     environ.setdefault(f"{PREFIX}ROOM_HOSTS", "*")
+    environ.setdefault(f"{PREFIX}REQUESTS_PER_MINUTE", "0")
     environ |= {f"{PREFIX}{name}": value for name, value in fixed.items()}
     return environ | {"TEMPORAL_ADDRESS": f"{LOOPBACK}:{site.ports.temporal}", "TEMPORAL_NAMESPACE": "default"}
 

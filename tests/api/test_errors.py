@@ -21,7 +21,7 @@ CONTRACT: dict[int, set[str]] = {
     403: {"AVATAR_ACCESS_DENIED", "PLAN_REQUIRED", "LINK_EXPIRED"},
     404: {"NOT_FOUND", "AVATAR_NOT_FOUND", "SESSION_NOT_FOUND"},
     405: {"METHOD_NOT_ALLOWED"},
-    429: {"CONCURRENCY_LIMIT_REACHED"},
+    429: {"CONCURRENCY_LIMIT_REACHED", "TOO_MANY_REQUESTS"},
     500: {"INTERNAL_ERROR"},
     503: {
         "AT_CAPACITY", "SERVER_LOST", "LEASE_REVOKED", "CREATE_TIMED_OUT", "CREATE_CANCELLED",
@@ -52,12 +52,14 @@ def test_every_code_has_the_contracts_status() -> None:
 
 @pytest.mark.parametrize("code", sorted(FailureCode))
 def test_a_refusal_has_the_shape_of_its_status(code: FailureCode) -> None:
-    """401 is a plain string (shape 2); all else is an object with code, message and details, and says when to retry."""
+    """401 and too many requests are sentences; all else is an object with code, message and details, and says when."""
     response = answer(Refused(code, "words", details={"measured": 1}))
     body = msgspec.json.decode(msgspec.json.encode(response.content))
     assert response.status_code == status_of(code)
     if response.status_code == 401:
         assert body == {"error": "words"}
+    elif code == FailureCode.TOO_MANY_REQUESTS:
+        assert body == {"success": False, "error": "words"}
     else:
         error = body["error"]
         assert body["success"] is False

@@ -55,6 +55,7 @@ def test_a_typing_error_in_a_name_is_seen() -> None:
         ("GREENROOM_VIDEO_CODEC", SECRET),
         ("GREENROOM_LOG_LEVEL", SECRET),
         ("GREENROOM_FRAME_MARKER", SECRET),
+        ("GREENROOM_REQUESTS_PER_MINUTE", "-1"),
         ("GREENROOM_VIDEO_FPS", "0"),
         ("GREENROOM_AVATAR_SLOTS", "0"),
         ("GREENROOM_AVATAR_SPARES", "-1"),
@@ -209,3 +210,14 @@ def test_keys_that_are_no_keys_are_refused_without_being_shown(text: str) -> Non
     assert "GREENROOM_SERVER_KEYS" in str(caught.value)
     assert SECRET not in str(caught.value)
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", [f"http://:{SECRET}@counts:6379/0", f"redis://:{SECRET}/x@counts:y", "counts:6379"])
+def test_a_store_of_rate_limits_is_a_valkey_or_redis(url: str) -> None:
+    """Other addresses, and those that cannot be read, are named by their variable and not quoted."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"GREENROOM_RATE_LIMIT_URL": url})
+    assert "GREENROOM_RATE_LIMIT_URL" in str(caught.value)
+    assert SECRET not in str(caught.value)
+    for good in ("redis://:pass@counts:6379/0", "rediss://counts", "valkey://counts:7000/2"):
+        assert load_settings({"GREENROOM_RATE_LIMIT_URL": good}).rate_limit_url == good

@@ -47,7 +47,13 @@ def new_picture() -> str:
 def settings_in(folder: Path, **changes: Any) -> Settings:
     """Settings of a test system in a folder."""
     key = base64.b64encode(b"k" * 32).decode()
-    usual = {"data_dir": str(folder), "server_keys": f"k1:{key}", "sealing_keys": f"s1:{key}", "room_hosts": "*"}
+    usual: dict[str, Any] = {
+        "data_dir": str(folder),
+        "server_keys": f"k1:{key}",
+        "sealing_keys": f"s1:{key}",
+        "room_hosts": "*",
+    }
+    usual["requests_per_minute"] = 0
     return Settings(**{**usual, **changes})
 
 

@@ -38,8 +38,15 @@ class AvatarActivities:
     async def recognise_picture(self, value: steps.RecognisePictureInput) -> steps.RecognisePictureResult:
         """Whether this account has sent the same picture before."""
         with translated():
-            known = await self._avatars.recognise(value.account_id, value.source_sha256)
+            known = await self._avatars.recognise(value.account_id, value.source_sha256, instead_of=value.instead_of)
         return steps.RecognisePictureResult(avatar_id=known)
+
+    @steps.reserve_picture.implementation
+    async def reserve_picture(self, value: steps.ReservePictureInput) -> steps.Done:
+        """Count an upload's avatar against the allowance before it is made; a repeat counts nothing twice."""
+        with translated():
+            await self._avatars.reserve(value.avatar_id, value.account_id)
+        return steps.Done()
 
     @steps.store_avatar.implementation
     async def store_avatar(self, value: steps.StoreAvatarInput) -> steps.StoreAvatarResult:

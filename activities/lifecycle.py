@@ -13,17 +13,30 @@ class LifecycleActivities:
 
     @steps.admit_session.implementation
     async def admit_session(self, value: steps.AdmitSessionInput) -> steps.AdmitSessionResult:
-        """Give the session a place in its account."""
+        """Reserve what the session needs of its account, before any work is done for it."""
         with translated():
-            concurrency = await self._sessions.admit(
+            admitted = await self._sessions.admit(
                 session_id=value.session_id,
                 account_id=value.account_id,
                 avatar_id=value.avatar_id,
                 aspect_ratio=value.aspect_ratio,
                 metadata=value.metadata,
                 remaining_seconds=value.remaining_seconds,
+                picture=value.picture,
             )
-        return steps.AdmitSessionResult(concurrency=concurrency.current, max_concurrency=concurrency.max)
+        return steps.AdmitSessionResult(
+            concurrency=admitted.concurrency.current,
+            max_concurrency=admitted.concurrency.max,
+            minutes_left=admitted.minutes_left,
+            reserved_minutes=admitted.reserved_minutes,
+        )
+
+    @steps.record_avatar.implementation
+    async def record_avatar(self, value: steps.RecordAvatarInput) -> steps.Done:
+        """Write which avatar the session shows, and keep it from being deleted."""
+        with translated():
+            await self._sessions.show(value.session_id, value.avatar_id)
+        return steps.Done()
 
     @steps.record_started.implementation
     async def record_started(self, value: steps.RecordStartedInput) -> steps.RecordStartedResult:

@@ -19,5 +19,10 @@ class PlanActivities:
             plan = await self._accounts.plan_of(value.account_id)
         expiry = calculate_expiry(plan)
         return steps.CalculateExpiryResult(
-            plan=plan.key, plan_seconds=expiry.plan_seconds, enforced_seconds=expiry.enforced_seconds
+            plan=plan.key,
+            plan_seconds=expiry.plan_seconds,
+            enforced_seconds=expiry.enforced_seconds,
+            nobody_joined_s=plan.nobody_joined_s,
+            participants_left_s=plan.participants_left_s,
+            agent_left_s=plan.agent_left_s,
         )

@@ -28,8 +28,10 @@ async def session_command(services: Services, account_id: str, request: CreateSe
     sent = picture_in(avatar, services.settings.allowed_picture_hosts)
     if sent is None:
         check_access(await services.avatars.get(avatar), account_id)
-    elif known := await services.avatar_of(sent, account_id):
-        avatar, sent = known, None
+    else:
+        known = await services.avatar_of(sent, account_id)
+        await services.avatars.check_picture(account_id, new=known is None)
+        avatar, sent = (known, None) if known else (avatar, sent)
     session_id = ids.session_id(str(ULID()))
     picture = await stage(services.store, session_id, sent) if sent else None
     settings = services.settings

@@ -20,7 +20,7 @@ from contracts.http import (
 )
 from database.session_reading import TimelineEntry
 from domain.avatars import PREVIEW, Avatar
-from domain.plans import UNLIMITED, Concurrency
+from domain.plans import Concurrency
 from domain.session import Session
 
 LINK_LIFE = timedelta(hours=1)
@@ -67,11 +67,11 @@ def timeline_views(entries: Sequence[TimelineEntry]) -> list[TimelineEntryView]:
     ]
 
 
-def usage_view(concurrency: Concurrency) -> UsageView:
-    """The account's usage. Minutes are not counted yet: the one plan has no limit."""
+def usage_view(concurrency: Concurrency, minutes_left: int) -> UsageView:
+    """The account's usage with a new session counted."""
     return UsageView(
         concurrency=ConcurrencyView(current=concurrency.current, max=concurrency.max, available=concurrency.available),
-        minutes=MinutesView(total_remaining=UNLIMITED),
+        minutes=MinutesView(total_remaining=minutes_left),
     )
 
 

@@ -7,6 +7,7 @@ import msgspec
 
 from contracts.portraits import StoredObject
 from domain.avatars import AspectRatio
+from domain.plans import UNLIMITED
 from domain.session import EndReason
 
 CREATE_UPDATE_ID = "create"
@@ -73,6 +74,8 @@ class SessionStarted(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrency: int
     managed_room: str = ""
     """The name of the room that was made for the session; empty where the room is the customer's own."""
+    minutes_left: int = UNLIMITED
+    """What the account is shown as left."""
 
 
 class EndSession(msgspec.Struct, frozen=True, kw_only=True):

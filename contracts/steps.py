@@ -11,6 +11,7 @@ from temporalio import activity
 from contracts.portraits import AvatarRef, FaceMeasures, StoredObject, StoredPortrait
 from contracts.session_workflow import RoomAddress
 from domain.avatars import AspectRatio
+from domain.plans import UNLIMITED
 
 In = TypeVar("In")
 Out = TypeVar("Out")
@@ -58,6 +59,15 @@ class RecognisePictureInput(msgspec.Struct, frozen=True, kw_only=True):
 
     account_id: str
     source_sha256: str
+    instead_of: str = ""
+    """The id under which an avatar was to be made of it: where it is known, that one does not count."""
+
+
+class ReservePictureInput(msgspec.Struct, frozen=True, kw_only=True):
+    """An avatar that an upload is about to make of a picture, against its account's allowance."""
+
+    avatar_id: str
+    account_id: str
 
 
 class RecognisePictureResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,25 +210,43 @@ class CalculateExpiryResult(msgspec.Struct, frozen=True, kw_only=True):
     plan: str
     plan_seconds: float | None
     enforced_seconds: float
+    nobody_joined_s: float | None = None
+    """This and the two that follow are timers of the account or its plan; None: as the settings say."""
+    participants_left_s: float | None = None
+    agent_left_s: float | None = None
 
 
 class AdmitSessionInput(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that asks for a place."""
+    """A session that asks for a place, for minutes, and with a picture for the making of an avatar."""
 
     session_id: str
     account_id: str
     avatar_id: str
+    """With a picture, the id that the new avatar gets."""
     aspect_ratio: AspectRatio
     metadata: dict[str, Any]
     remaining_seconds: float
     """What is left of the create's time; its deadline is the database's time plus this."""
+    picture: bool = False
+    """The avatar is yet to be made."""
 
 
 class AdmitSessionResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The account's concurrency with this session counted."""
+    """What was reserved; the account's concurrency counts this session."""
 
     concurrency: int
     max_concurrency: int
+    minutes_left: int = UNLIMITED
+    """What the account is shown as left."""
+    reserved_minutes: int | None = None
+    """Held for this session; None: its plan has no limit."""
+
+
+class RecordAvatarInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A session that shows another avatar than it was admitted with: its picture was known."""
+
+    session_id: str
+    avatar_id: str
 
 
 class RecordStartedInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -374,6 +402,7 @@ class MendedResult(msgspec.Struct, frozen=True, kw_only=True):
 
 fetch_image = Step("fetch_image", FetchImageInput, FetchImageResult)
 recognise_picture = Step("recognise_picture", RecognisePictureInput, RecognisePictureResult)
+reserve_picture = Step("reserve_picture", ReservePictureInput, Done)
 decode_image = Step("decode_image", DecodeImageInput, DecodeImageResult)
 align_face = Step("align_face", AlignFaceInput, AlignFaceResult)
 cut_portraits = Step("cut_portraits", CutPortraitsInput, CutPortraitsResult)
@@ -385,6 +414,7 @@ discard_staged = Step("discard_staged", DiscardStagedInput, Done)
 resolve_avatar = Step("resolve_avatar", ResolveAvatarInput, AvatarRef)
 calculate_expiry = Step("calculate_expiry", CalculateExpiryInput, CalculateExpiryResult)
 admit_session = Step("admit_session", AdmitSessionInput, AdmitSessionResult)
+record_avatar = Step("record_avatar", RecordAvatarInput, Done)
 record_started = Step("record_started", RecordStartedInput, RecordStartedResult)
 record_moved = Step("record_moved", RecordMovedInput, Done)
 record_ended = Step("record_ended", RecordEndedInput, RecordEndedResult)

@@ -1,8 +1,9 @@
 """Accounts, their keys and their plans. Knows hashes of keys, never a key."""
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Label, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Label, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from database.engine import reading, writing
@@ -77,7 +78,7 @@ class Accounts:
 
     async def plan_of(self, account_id: str) -> Plan:
         """The account's plan. NOT_FOUND without an account."""
-        query = select(plans).join(accounts).where(accounts.c.account_id == account_id)
+        query = select(*plan_columns()).join(accounts).where(accounts.c.account_id == account_id)
         async with reading(self._engine) as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
         if row is None:
@@ -96,6 +97,16 @@ class Accounts:
         if row is None:
             raise no_account()
         return Concurrency(current=row.places_taken, max=row.max_concurrent_sessions)
+
+
+TIMERS = ("nobody_joined_s", "participants_left_s", "agent_left_s")
+"""An account's own stand before its plan's."""
+
+
+def plan_columns() -> list[ColumnElement[Any]]:
+    """What a Plan is made of, of a statement over plans and accounts: the account's own timers stand in its place."""
+    timers = [func.coalesce(accounts.c[name], plans.c[name]).label(name) for name in TIMERS]
+    return [*(column for column in plans.c if column.name not in TIMERS), *timers]
 
 
 def places_taken(account_id: str) -> Label[int]:

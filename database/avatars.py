@@ -12,6 +12,15 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from database.engine import reading, writing
 from database.instants import db_now, from_now
+from database.pictures import (
+    check_allowance,
+    check_paid,
+    keep_picture,
+    pictures_used,
+    return_picture,
+    take_picture,
+)
+from database.standing import standing_of
 from database.statements import insert_if_absent
 from database.tables import avatar_portraits, avatars, sessions
 from domain.avatars import PIPELINE, AspectRatio, Avatar, Portrait
@@ -84,15 +93,21 @@ class Avatars:
             if await insert_if_absent(connection, avatars, row):
                 if portraits:
                     await connection.execute(insert(avatar_portraits), portraits)
+                await keep_picture(connection, avatar.avatar_id)
                 return avatar.avatar_id
             # A repeat finds its own row, and is no second owner.
             twin = and_(_same_picture(avatar.account_id, source_sha256), avatars.c.avatar_id != avatar.avatar_id)
-            return await connection.scalar(_share(twin)) or avatar.avatar_id
+            known: str | None = await connection.scalar(_share(twin))
+            if known is None:
+                return avatar.avatar_id
+            await return_picture(connection, avatar.avatar_id)
+            return known
 
-    async def recognise(self, account_id: str, source_sha256: str) -> str | None:
+    async def recognise(self, account_id: str, source_sha256: str, *, instead_of: str = "") -> str | None:
         """The avatar that this account's same picture has become, from now on shared with whoever asked; or None.
 
-        Shared means that `forget` spares it: its maker may fail, and others have its id.
+        Shared means that `forget` spares it: its maker may fail, and others have its id. `instead_of` is the id under
+        which the avatar was to be made: then it does not count against the account's allowance.
         """
         same = _same_picture(account_id, source_sha256)
         async with reading(self._engine) as connection:
@@ -100,7 +115,30 @@ class Avatars:
                 return None
         async with writing(self._engine) as connection:
             avatar_id: str | None = await connection.scalar(_share(same))
+            if avatar_id and instead_of:
+                await return_picture(connection, instead_of)
         return avatar_id
+
+    async def check_picture(self, account_id: str, *, new: bool) -> None:
+        """May this account send a picture now, and with `new` make an avatar of it?
+
+        PLAN_REQUIRED, AVATAR_LIMIT_REACHED, ACCOUNT_CLOSED. It reserves nothing: what decides is `reserve`, or the
+        session's admission.
+        """
+        async with reading(self._engine) as connection:
+            standing = await standing_of(connection, account_id)
+            standing.check_open()
+            check_paid(standing.plan)
+            if new and standing.plan.avatar_allowance is not None:
+                used = await pictures_used(connection, account_id, standing.period)
+                check_allowance(standing.plan, used, standing.period)
+
+    async def reserve(self, avatar_id: str, account_id: str) -> None:
+        """Count an avatar that is about to be made; refused as `check_picture` says. A repeat counts nothing twice."""
+        async with writing(self._engine) as connection:
+            standing = await standing_of(connection, account_id, lock=True)
+            standing.check_open()
+            await take_picture(connection, avatar_id, standing)
 
     async def add_portraits(self, avatar_id: str, portraits: Mapping[str, Portrait]) -> None:
         """Add portraits by profile; one that is there already stays as it is. AVATAR_NOT_FOUND without the avatar."""
@@ -123,9 +161,13 @@ class Avatars:
         async with writing(self._engine) as connection:
             # Locked by a statement of its own: an admission under way holds the row until its session can be seen.
             if await connection.scalar(lock) is None:
+                await return_picture(connection, avatar_id)
                 return True
             kept = or_(_SHOWN, and_(_UNDELETED, or_(showed, avatars.c.shared)))
-            return bool((await connection.execute(delete(avatars).where(one, ~kept))).rowcount)
+            gone = bool((await connection.execute(delete(avatars).where(one, ~kept))).rowcount)
+            if gone:
+                await return_picture(connection, avatar_id)
+            return gone
 
     async def mark_deleted(self, avatar_id: str, account_id: str | None = None) -> bool:
         """Delete an avatar for everybody but the sessions that show it; was it there (as this account's)?

@@ -8,10 +8,20 @@ from typing import Any
 from sqlalchemy import Row, and_, bindparam, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from database.admission import check_place, count_places, hold_avatar, insert_created, lock_account
+from database.admission import (
+    Admission,
+    check_place,
+    count_places,
+    first_slice,
+    hold_avatar,
+    insert_created,
+    repeated,
+)
 from database.audit import SessionStep, audit, refusal_of_ended
 from database.engine import reading, writing
 from database.instants import db_now
+from database.pictures import take_picture
+from database.standing import standing_of
 from database.tables import leases, session_events, sessions
 from domain.avatars import AspectRatio
 from domain.failures import FailureCode, Refused
@@ -58,24 +68,48 @@ class Sessions:
         aspect_ratio: AspectRatio,
         metadata: Mapping[str, Any],
         remaining_seconds: float,
-    ) -> Concurrency:
-        """Give a session one of its account's places, and `remaining_seconds` to start in.
+        picture: bool = False,
+    ) -> Admission:
+        """Reserve what a session needs of its account, all or nothing: a place, minutes, and an avatar's making.
 
-        The answer counts this session. Refused without a trace: AVATAR_NOT_FOUND, AVATAR_ACCESS_DENIED,
-        CONCURRENCY_LIMIT_REACHED, CREATE_TIMED_OUT. A session that has ended answers the failure that it ended by,
-        else CREATE_CANCELLED.
+        It gets `remaining_seconds` to start in. With `picture` the avatar is yet to be made, of that id. Refused
+        without a trace: ACCOUNT_CLOSED, AVATAR_NOT_FOUND, AVATAR_ACCESS_DENIED, PLAN_REQUIRED, AVATAR_LIMIT_REACHED,
+        CONCURRENCY_LIMIT_REACHED, INSUFFICIENT_MINUTES, CREATE_TIMED_OUT. A session that has ended answers the failure
+        that it ended by, else CREATE_CANCELLED.
         """
         wanted: dict[str, Any] = {"account_id": account_id, "avatar_id": avatar_id}
         wanted |= {"aspect_ratio": aspect_ratio, "metadata": dict(metadata)}
         async with writing(self._engine) as connection:
-            places = await lock_account(connection, account_id)
-            concurrency, admitted = await count_places(connection, session_id, account_id, places)
+            standing = await standing_of(connection, account_id, lock=True)
+            concurrency, admitted = await count_places(connection, session_id, standing)
             if admitted:
-                return concurrency
-            await hold_avatar(connection, avatar_id, account_id)
-            check_place(concurrency)
-            await insert_created(connection, session_id, wanted, remaining_seconds)
-        return Concurrency(current=concurrency.current + 1, max=places)
+                return await repeated(connection, session_id, standing, concurrency)
+            standing.check_open()
+            if picture:
+                await take_picture(connection, avatar_id, standing)
+            else:
+                await hold_avatar(connection, avatar_id, account_id)
+            await check_place(connection, account_id, concurrency)
+            minutes, held = await first_slice(connection, standing)
+            await insert_created(connection, session_id, wanted | {"reserved_minutes": held}, remaining_seconds)
+        counted = Concurrency(current=concurrency.current + 1, max=concurrency.max)
+        return Admission(concurrency=counted, minutes_left=minutes.total_remaining, reserved_minutes=held)
+
+    async def show(self, session_id: str, avatar_id: str) -> None:
+        """Let a session that is being created show another avatar than it was admitted with; its picture was known.
+
+        Refused: SESSION_NOT_FOUND, AVATAR_NOT_FOUND, AVATAR_ACCESS_DENIED; for a session that has ended the failure
+        that it ended by, else CREATE_CANCELLED.
+        """
+        async with writing(self._engine) as connection:
+            row = (await connection.execute(_ONE_LOCKED, {"wanted": session_id})).one_or_none()
+            if row is None:
+                raise Refused(FailureCode.SESSION_NOT_FOUND, "Session not found")
+            if row.status == SessionStatus.ENDED:
+                raise refusal_of_ended(row.end_reason, otherwise=FailureCode.CREATE_CANCELLED)
+            await hold_avatar(connection, avatar_id, row.account_id)
+            mine = sessions.c.session_id == session_id
+            await connection.execute(update(sessions).where(mine).values(avatar_id=avatar_id))
 
     async def start(
         self, session_id: str, generation: int, plan_seconds: float | None, enforced_seconds: float

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     false,
+    true,
 )
 
 from database.instants import Instant
@@ -36,6 +37,13 @@ plans = Table(
     Column("name", String, nullable=False),
     Column("max_session_seconds", Integer),
     Column("max_concurrent_sessions", Integer, nullable=False),
+    Column("included_minutes", Integer),  # a period; NULL: no limit
+    Column("avatar_allowance", Integer),  # avatars made of pictures, a period; NULL: no limit
+    Column("requests_per_minute", Integer),  # NULL: as the settings say
+    Column("paid", Boolean, nullable=False, server_default=true()),  # may send pictures; its period is a subscription's
+    Column("nobody_joined_s", Double),  # timers; NULL: as the settings say
+    Column("participants_left_s", Double),
+    Column("agent_left_s", Double),
 )
 
 accounts = Table(
@@ -45,6 +53,11 @@ accounts = Table(
     Column("name", String, nullable=False),
     Column("plan_key", ForeignKey(plans.c.key), nullable=False),
     Column("created_at", Instant, nullable=False),
+    Column("plan_since", Instant),  # NULL: since it was made
+    Column("closed_at", Instant),
+    Column("nobody_joined_s", Double),  # timers; NULL: as the plan says
+    Column("participants_left_s", Double),
+    Column("agent_left_s", Double),
 )
 
 api_keys = Table(
@@ -119,6 +132,8 @@ sessions = Table(
     Column("enforced_seconds", Double),
     Column("ended_at", Instant),
     Column("end_reason", String),
+    Column("reserved_minutes", Integer),  # counts until it ends; NULL: its plan has no limit
+    Column("attended_at", Instant),  # since when somebody was known to have been there
     CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_has_a_time"),
     CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="ended_has_a_reason"),
     CheckConstraint("status <> 'started' OR started_at IS NOT NULL", name="started_has_a_time"),
@@ -141,6 +156,48 @@ Index(
     postgresql_where=sessions.c.started_at.is_not(None),
 )
 """The list of an account's sessions, in its order."""
+
+minute_packs = Table(
+    "minute_packs",
+    METADATA,
+    Column("pack_id", String, primary_key=True),
+    Column("account_id", ForeignKey(accounts.c.account_id), nullable=False, index=True),
+    Column("minutes", Integer, nullable=False),
+    Column("minutes_left", Integer, nullable=False),
+    Column("bought_at", Instant, nullable=False),
+    Column("expires_at", Instant),  # NULL: never
+    CheckConstraint("minutes_left BETWEEN 0 AND minutes", name="no_more_than_bought"),
+)
+"""Minutes that an account has bought; what has been billed is gone from `minutes_left`."""
+
+charges = Table(
+    "charges",
+    METADATA,
+    Column("session_id", ForeignKey(sessions.c.session_id), primary_key=True),
+    Column("account_id", ForeignKey(accounts.c.account_id), nullable=False),
+    Column("charged_at", Instant, nullable=False),
+    Column("served_ms", BigInteger, nullable=False),
+    Column("minutes", Integer, nullable=False),
+    Column("included_minutes", Integer, nullable=False),
+    Column("purchased_minutes", Integer, nullable=False),
+    Column("packs", JSON, nullable=False),  # minutes by pack_id
+    CheckConstraint("minutes = included_minutes + purchased_minutes", name="nothing_twice"),
+)
+"""The ledger: one row for each session that had started, written in the transaction of its end."""
+
+Index("ix_charges_period", charges.c.account_id, charges.c.charged_at)
+
+made_avatars = Table(
+    "made_avatars",
+    METADATA,
+    Column("avatar_id", String, primary_key=True),  # no key: it counts from before the avatar is there, and after
+    Column("account_id", ForeignKey(accounts.c.account_id), nullable=False),
+    Column("reserved_at", Instant, nullable=False),
+    Column("made_at", Instant),  # NULL: not yet
+)
+"""Avatars that count against their account's allowance, deleted ones too."""
+
+Index("ix_made_avatars_period", made_avatars.c.account_id, made_avatars.c.reserved_at)
 
 session_events = Table(
     "session_events",

@@ -33,8 +33,11 @@ class FailureCode(StrEnum):
     SESSION_ENDED = "SESSION_ENDED"
     SESSION_NOT_DELETABLE = "SESSION_NOT_DELETABLE"
     PLAN_REQUIRED = "PLAN_REQUIRED"
+    AVATAR_LIMIT_REACHED = "AVATAR_LIMIT_REACHED"
+    INSUFFICIENT_MINUTES = "INSUFFICIENT_MINUTES"
     CONCURRENCY_LIMIT_REACHED = "CONCURRENCY_LIMIT_REACHED"
     TOO_MANY_REQUESTS = "TOO_MANY_REQUESTS"
+    ACCOUNT_CLOSED = "ACCOUNT_CLOSED"
 
     # The picture
     INVALID_IMAGE_INPUT = "INVALID_IMAGE_INPUT"
@@ -126,6 +129,9 @@ SUGGESTIONS: Mapping[FailureCode, str] = {
     FailureCode.SESSION_ENDED: "Create another session; one that has ended does not start again.",
     FailureCode.SESSION_NOT_DELETABLE: "End the session with POST /v1/sessions/{id}/end.",
     FailureCode.PLAN_REQUIRED: "Use a stored avatar, or ask for a plan with pictures of your own.",
+    FailureCode.AVATAR_LIMIT_REACHED: "Use a stored avatar until the next period, or ask for a larger plan.",
+    FailureCode.INSUFFICIENT_MINUTES: "Buy minutes, end a running session, or wait for the next period.",
+    FailureCode.ACCOUNT_CLOSED: "Ask the operator for an account.",
     FailureCode.CONCURRENCY_LIMIT_REACHED: "End a running session, or ask for a larger plan.",
     FailureCode.TOO_MANY_REQUESTS: "Try again after the seconds that `Retry-After` says.",
     FailureCode.LINK_EXPIRED: "Ask for a fresh address with GET /v1/avatars.",

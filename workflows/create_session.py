@@ -95,8 +95,8 @@ class CreateSessionWorkflow:
             steps.CalculateExpiryInput(account_id=command.account_id),
             "calculate the plan's expiry",
         )
+        admitted = await self._admit(expiry)
         avatar = self._shown = await self._avatar()
-        admitted = await self._admit(avatar, expiry)
         self._room.begin(self._remaining())
         lease = await self._do(
             steps.lease_server,
@@ -124,11 +124,12 @@ class CreateSessionWorkflow:
             concurrency=admitted.concurrency,
             max_concurrency=admitted.max_concurrency,
             managed_room=command.room.managed_name,
+            minutes_left=admitted.minutes_left,
         )
         timers = LifeTimers(
-            nobody_joined=command.nobody_joined_after,
-            participants_left=command.participants_left_after,
-            agent_left=command.agent_left_after,
+            nobody_joined=_seconds(expiry.nobody_joined_s, command.nobody_joined_after),
+            participants_left=_seconds(expiry.participants_left_s, command.participants_left_after),
+            agent_left=_seconds(expiry.agent_left_s, command.agent_left_after),
         )
         return lease, Life(started_at=recorded.started_at, enforced_end=recorded.enforced_end, timers=timers)
 
@@ -147,17 +148,22 @@ class CreateSessionWorkflow:
             remaining=self._remaining,
             wanted=command.aspect_ratio,
         )
-        return self._made.avatar
+        avatar = self._made.avatar
+        if avatar.avatar_id != command.avatar_id:
+            known = steps.RecordAvatarInput(session_id=command.session_id, avatar_id=avatar.avatar_id)
+            await self._do(steps.record_avatar, known, f"the picture is known: show {avatar.avatar_id}")
+        return avatar
 
-    async def _admit(self, avatar: AvatarRef, expiry: steps.CalculateExpiryResult) -> steps.AdmitSessionResult:
+    async def _admit(self, expiry: steps.CalculateExpiryResult) -> steps.AdmitSessionResult:
         command = self._command
         asked = steps.AdmitSessionInput(
             session_id=command.session_id,
             account_id=command.account_id,
-            avatar_id=avatar.avatar_id,
+            avatar_id=command.avatar_id,
             aspect_ratio=command.aspect_ratio,
             metadata=command.metadata,
             remaining_seconds=self._remaining().total_seconds(),
+            picture=command.picture is not None,
         )
         return await self._do(steps.admit_session, asked, f"admit on plan {expiry.plan}")
 
@@ -318,3 +324,8 @@ class CreateSessionWorkflow:
             until = f"until {self._started.expires_at:%F %T} UTC" if self._started.expires_at else "no plan limit"
             lines.append(f"- since {self._started.started_at:%F %T} UTC, {until}")
         return "\n".join(lines)
+
+
+def _seconds(of_the_plan: float | None, otherwise: timedelta) -> timedelta:
+    """A timer: the plan's or account's own, else the settings'."""
+    return otherwise if of_the_plan is None else timedelta(seconds=of_the_plan)

@@ -60,7 +60,7 @@ async def make_avatar(
     """
     source = await _source_of(picture, remaining)
     if picture.host:  # of a picture that was sent the API knows by its bytes whether it is new
-        asked = steps.RecognisePictureInput(account_id=account_id, source_sha256=source.sha256)
+        asked = steps.RecognisePictureInput(account_id=account_id, source_sha256=source.sha256, instead_of=avatar_id)
         known = await perform(steps.recognise_picture, asked, summary="was it sent before?", within=remaining())
         if known.avatar_id:
             return MadeAvatar(avatar=await _resolved(known.avatar_id, account_id, remaining, wanted))

@@ -62,6 +62,7 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     steps.discard_staged: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=6),
     steps.forget_avatar: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=10),
     # The database: short, so local; each is one transaction that can be repeated.
+    steps.reserve_picture: _local(),
     steps.recognise_picture: _local(),
     steps.register_avatar: _local(),
     steps.add_portraits: _local(),
@@ -70,6 +71,7 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     steps.calculate_expiry: _local(),
     steps.admit_session: _local(),
     steps.lease_server: _local(),
+    steps.record_avatar: _local(),
     steps.record_started: _local(),
     steps.record_moved: _local(),
     steps.record_ended: _local(),

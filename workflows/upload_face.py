@@ -6,6 +6,7 @@ from temporalio import workflow
 from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
+    from contracts import steps
     from contracts.upload_workflow import Refusal, UploadFaceInput, UploadFaceOutcome
     from domain.failures import FailureCode
 from workflows.deadline import Deadline
@@ -17,7 +18,7 @@ from workflows.portrait_steps import (
     judge_picture,
     make_avatar,
 )
-from workflows.step_options import failure
+from workflows.step_options import failure, perform
 from workflows.undisturbed import undisturbed
 
 
@@ -51,6 +52,9 @@ class UploadFaceWorkflow:
         if command.dry_run:
             self._outcome = UploadFaceOutcome(measures=await judge_picture(command.picture, self._deadline.remaining))
             return None
+        wanted = steps.ReservePictureInput(avatar_id=command.avatar_id, account_id=command.account_id)
+        within = self._deadline.remaining()
+        await perform(steps.reserve_picture, wanted, summary="count it against the allowance", within=within)
         made = await make_avatar(
             command.picture,
             avatar_id=command.avatar_id,

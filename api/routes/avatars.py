@@ -31,6 +31,7 @@ from domain.avatars import PREVIEW, check_access
         200: ResponseSpec(FaceJudged, description="A dry run, of a picture that would become an avatar"),
         400: ResponseSpec(ErrorView, description="The picture is refused; `code` and `details` say why"),
         401: UNAUTHORIZED,
+        403: ResponseSpec(ErrorView, description="The plan takes no pictures, or its period's are used up"),
         503: AWAY,
     },
 )
@@ -42,7 +43,9 @@ async def upload_face(
     """Make an avatar of a picture that shows exactly one prominent face; the same picture is the same avatar."""
     settings = services.settings
     asked = await read_upload(request, settings.allowed_picture_hosts)
-    if not asked.dry_run and (known := await services.avatar_of(asked.picture, account_id)):
+    known = None if asked.dry_run else await services.avatar_of(asked.picture, account_id)
+    await services.avatars.check_picture(account_id, new=not asked.dry_run and known is None)
+    if known:
         avatar = check_access(await services.avatars.get(known), account_id)
         return Response(services.views.uploaded(known, avatar.portraits[PREVIEW].key, avatar.image.key))
     avatar_id = ids.avatar_id(str(ULID()))

@@ -30,7 +30,7 @@ from domain.session import Session, SessionStatus
 CREATE_ERRORS = {
     400: ResponseSpec(ErrorView, description="The request, the picture or the room is refused; `code` says why"),
     401: UNAUTHORIZED,
-    403: ResponseSpec(ErrorView, description="Not allowed to use this avatar or feature"),
+    403: ResponseSpec(ErrorView, description="Not allowed to use this avatar or feature, or no minutes are left"),
     404: ResponseSpec(ErrorView, description="No such avatar"),
     429: ResponseSpec(ErrorView, description="The plan's concurrent sessions are all in use"),
     503: AWAY,
@@ -64,7 +64,7 @@ async def create_session(
             token=services.signer.session_token(command.session_id),
             room=entrance(services.managed_rooms, started),
         ),
-        usage=usage_view(Concurrency(current=started.concurrency, max=started.max_concurrency)),
+        usage=usage_view(Concurrency(current=started.concurrency, max=started.max_concurrency), started.minutes_left),
     )
 
 

@@ -80,13 +80,21 @@ async def test_a_database_is_current_once_it_is_migrated(empty_url: str) -> None
     await engine.dispose()
 
 
-async def test_the_plan_of_a_self_hosted_installation_is_there(database: Database) -> None:
-    """The migration seeds one plan: no limit but numbers that clients can show."""
-    rows = await database.rows(select(plans))
-    expected = {"key": "self_hosted", "name": "Self-hosted"}
-    assert [dict(row) for row in rows] == [
-        expected | {"max_session_seconds": None, "max_concurrent_sessions": 1_000_000}
-    ]
+async def test_the_plans_are_there(database: Database) -> None:
+    """The migrations seed those of the contract with the figures that it gives, and one of an own installation."""
+    shown = ("key", "max_concurrent_sessions", "avatar_allowance", "paid")
+    rows = await database.rows(select(*[plans.c[name] for name in shown]))
+    assert {tuple(row.values()) for row in rows} == {
+        ("free", 1, 0, False),
+        ("explorer", 5, 20, True),
+        ("growth", 10, 60, True),
+        ("pro", 20, 180, True),
+        ("enterprise", 1_000_000, None, True),
+        ("self_hosted", 1_000_000, None, True),
+    }
+    (own,) = await database.rows(select(plans).where(plans.c.key == "self_hosted"))
+    given = {"key", "name", "max_concurrent_sessions", "paid"}
+    assert {name for name, value in own.items() if value is not None} == given
 
 
 async def test_processes_that_migrate_at_once_do_not_meet(empty_url: str) -> None:
@@ -96,5 +104,5 @@ async def test_processes_that_migrate_at_once_do_not_meet(empty_url: str) -> Non
     engine = open_engine(empty_url)
     assert await is_current(engine)
     async with reading(engine) as connection:
-        assert len((await connection.execute(select(plans))).all()) == 1
+        assert len((await connection.execute(select(plans))).all()) == 6
     await engine.dispose()

@@ -73,7 +73,7 @@ async def test_no_more_sessions_than_places(database: Database) -> None:
     with pytest.raises(Refused) as refusal:
         await database.admit(account_id, avatar_id, session_id="sess_2")
     assert refusal.value.code == FailureCode.CONCURRENCY_LIMIT_REACHED
-    assert refusal.value.details == {"current": 1, "max": 1, "available": 0}
+    assert refusal.value.details == {"current": 1, "max": 1, "available": 0, "sessions": [session_id]}
     assert await database.sessions.get("sess_2") is None
     await database.sessions.end(session_id, "ended_by_request")
     assert (await database.admit(account_id, avatar_id, session_id="sess_2"))[1] == Concurrency(current=1, max=1)

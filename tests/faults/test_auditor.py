@@ -21,8 +21,8 @@ MOMENTS = {
 }
 
 WHOLE = """
-INSERT INTO plans VALUES ('p', 'p', NULL, 9);
-INSERT INTO accounts VALUES ('a', 'a', 'p', $long_ago);
+INSERT INTO plans (key, name, max_concurrent_sessions) VALUES ('p', 'p', 9);
+INSERT INTO accounts (account_id, name, plan_key, created_at) VALUES ('a', 'a', 'p', $long_ago);
 INSERT INTO sessions (session_id, account_id, avatar_id, status, aspect_ratio, metadata, created_at, deadline_at,
   started_at, ended_at, end_reason) VALUES
   ('live', 'a', 'v', 'started', '4:3', '{}', $long_ago, $now, $long_ago, NULL, NULL),

@@ -85,10 +85,10 @@ class ApiSystem:
             while not (await AvatarServers(self.engine).capacity())[0]:  # noqa: ASYNC110 - the database tells nobody
                 await asyncio.sleep(0.05)
 
-    async def account(self) -> str:
+    async def account(self, plan: str = "self_hosted") -> str:
         """Another account; its key."""
         account_id, key = f"acct_{ULID()}", f"ah_test_{ULID()}"
-        await Accounts(self.engine).create(account_id, "another")
+        await Accounts(self.engine).create(account_id, "another", plan)
         await Accounts(self.engine).add_key(account_id, key_hash(key), "first")
         return key
 

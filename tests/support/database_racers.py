@@ -44,6 +44,21 @@ async def admit(engine: AsyncEngine, wanted: tuple[str, str, str]) -> str:
     return "admitted"
 
 
+async def admit_picture(engine: AsyncEngine, wanted: tuple[str, str]) -> str:
+    """Admit a session with a picture, given as its id and its account's."""
+    session_id, account_id = wanted
+    await Sessions(engine).admit(
+        session_id=session_id,
+        account_id=account_id,
+        avatar_id=session_id.replace("sess_", "avat_"),
+        aspect_ratio=AspectRatio.SQUARE,
+        metadata={},
+        remaining_seconds=30,
+        picture=True,
+    )
+    return "admitted"
+
+
 async def migrated(engine: AsyncEngine, _: None) -> str:
     """Bring the database up to date."""
     await upgrade(engine)

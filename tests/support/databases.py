@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from ulid import ULID
 
 from database.accounts import Accounts
+from database.admission import Admission
 from database.avatar_servers import AvatarServers
 from database.avatars import Avatars
 from database.engine import open_engine, reading, writing
@@ -158,10 +159,10 @@ class Database:
         """The store of avatar servers."""
         return AvatarServers(self.engine)
 
-    async def account(self, *, places: int = 1_000_000, seconds: int | None = None) -> str:
-        """A new account under a plan with so many places and such a session length; its id."""
-        key = f"plan-{places}-{seconds}"
-        plan = {"key": key, "name": key, "max_session_seconds": seconds, "max_concurrent_sessions": places}
+    async def account(self, *, places: int = 1_000_000, seconds: int | None = None, **limits: Any) -> str:
+        """A new account under a plan with so many places, such a session length and other columns; its id."""
+        key = "-".join(["plan", str(places), str(seconds), *(f"{name}={value}" for name, value in limits.items())])
+        plan = {"key": key, "name": key, "max_session_seconds": seconds, "max_concurrent_sessions": places, **limits}
         async with writing(self.engine) as connection:
             await insert_if_absent(connection, plans, plan)
         account_id = f"acct_{ULID()}"
@@ -183,7 +184,20 @@ class Database:
     async def admit(
         self, account_id: str, avatar_id: str, *, session_id: str | None = None, within: float = 30
     ) -> tuple[str, Concurrency]:
-        """Admit a session; its id and the answer."""
+        """Admit a session; its id and the account's concurrency."""
+        session_id, admission = await self.admission(account_id, avatar_id, session_id=session_id, within=within)
+        return session_id, admission.concurrency
+
+    async def admission(
+        self,
+        account_id: str,
+        avatar_id: str,
+        *,
+        session_id: str | None = None,
+        within: float = 30,
+        picture: bool = False,
+    ) -> tuple[str, Admission]:
+        """Admit a session; its id and the whole answer."""
         session_id = session_id or f"sess_{ULID()}"
         answer = await self.sessions.admit(
             session_id=session_id,
@@ -192,6 +206,7 @@ class Database:
             aspect_ratio=AspectRatio.LANDSCAPE,
             metadata={"who": "tester"},
             remaining_seconds=within,
+            picture=picture,
         )
         return session_id, answer
 

@@ -170,6 +170,12 @@ class StandInSteps:
     async def _admit_session(self, _: Script, __: steps.AdmitSessionInput) -> steps.AdmitSessionResult:
         return steps.AdmitSessionResult(concurrency=1, max_concurrency=5)
 
+    async def _reserve_picture(self, _: Script, __: steps.ReservePictureInput) -> steps.Done:
+        return steps.Done()
+
+    async def _record_avatar(self, _: Script, __: steps.RecordAvatarInput) -> steps.Done:
+        return steps.Done()
+
     async def _lease_server(self, _: Script, __: steps.LeaseServerInput) -> steps.LeaseServerResult:
         return steps.LeaseServerResult(boot_id=BOOT, server="stand-in-1", queue=queues.avatar_queue(BOOT))
 

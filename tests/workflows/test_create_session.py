@@ -18,7 +18,8 @@ from support.stand_in_steps import BOOT, Script, StandInSteps, joined
 from workflows.create_session import CreateSessionWorkflow
 
 PICTURE = ["decode_image", "align_face", "store_avatar", "register_avatar"]
-START = ["admit_session", "lease_server", "join_room", "record_started"]
+ADMISSION = ["calculate_expiry", "admit_session"]
+START = ["lease_server", "join_room", "record_started"]
 
 
 @pytest.fixture
@@ -61,18 +62,20 @@ async def test_a_create_by_id_climbs_the_ladder_and_ends_on_request(
     assert ended.reason == EndReason.ENDED_BY_REQUEST
     outcome = await outcome_of(running)
     assert (outcome.outcome, outcome.reason) == ("ended", "ended_by_request")
-    assert script.names == ["calculate_expiry", "resolve_avatar", *START, "stay_in_room", "record_ended"]
+    assert script.names == [*ADMISSION, "resolve_avatar", *START, "stay_in_room", "record_ended"]
     assert script.left
 
 
-async def test_a_create_with_a_picture_makes_the_avatar_first(
+async def test_a_create_with_a_picture_is_admitted_before_any_work(
     temporal: Client, session_id: str, script: Script
 ) -> None:
-    """The picture's steps come before admission, and what was staged is deleted once the session has started."""
+    """Admission comes before the picture's steps, and what was staged is deleted once the session has started."""
     _, running = await create(temporal, command(session_id, with_picture=True))
     await running.execute_update(CreateSessionWorkflow.end, EndSession())
     await outcome_of(running)
-    assert script.names[:9] == ["calculate_expiry", *PICTURE, *START]
+    assert script.names[:9] == [*ADMISSION, *PICTURE, *START]
+    assert [asked.picture for asked in script.asked(steps.admit_session)] == [True]
+    assert "record_avatar" not in script.names
     assert script.names.count("discard_staged") == 1
     assert "forget_avatar" not in script.names
 
@@ -97,7 +100,7 @@ async def test_a_portrait_that_is_still_being_made_is_waited_for(
 async def test_a_portrait_that_does_not_come_is_a_refusal_to_try_again(
     temporal: Client, session_id: str, script: Script
 ) -> None:
-    """The client is told so within two seconds, and nothing was admitted."""
+    """The client is told so within two seconds, and what was reserved is given back."""
 
     async def resolve(_: steps.ResolveAvatarInput) -> AvatarRef:
         raise ApplicationError("still being made", type=FailureCode.TEMPORARILY_UNAVAILABLE)
@@ -106,7 +109,31 @@ async def test_a_portrait_that_does_not_come_is_a_refusal_to_try_again(
     cause = await refusal(temporal, session_id)
     assert (cause.type, cause.message) == (FailureCode.TEMPORARILY_UNAVAILABLE, "still being made")
     assert script.names.count("resolve_avatar") == 5
-    assert "admit_session" not in script.names
+    assert script.names[-2:] == ["resolve_avatar", "record_ended"]
+
+
+async def test_a_refused_admission_is_an_answer_before_any_work(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """A plan without pictures refuses by its code; of the staged picture nothing was read, and it is deleted."""
+    script.refusals["admit_session"] = FailureCode.PLAN_REQUIRED
+    cause = await refusal(temporal, session_id, with_picture=True)
+    assert cause.type == FailureCode.PLAN_REQUIRED
+    assert script.names == [*ADMISSION, "record_ended", "forget_avatar", "discard_staged"]
+
+
+@pytest.mark.parametrize("how", ["known_as", "twin"])
+async def test_a_known_picture_is_written_into_the_session(
+    temporal: Client, stand_ins: StandInSteps, session_id: str, how: str
+) -> None:
+    """A session that was admitted for a new avatar says which one it shows instead, before a server is leased."""
+    script = stand_ins.script(session_id, **{how: "avat_before"})
+    started, running = await create(temporal, command(session_id, picture_host="pictures.example"))
+    await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    assert started.avatar_id == "avat_before"
+    shown = steps.RecordAvatarInput(session_id=session_id, avatar_id="avat_before")
+    assert script.asked(steps.record_avatar) == [shown]
+    assert script.names.index("record_avatar") == script.names.index("lease_server") - 1
 
 
 async def test_a_refused_face_answers_with_code_and_measures_and_leaves_nothing(
@@ -119,10 +146,10 @@ async def test_a_refused_face_answers_with_code_and_measures_and_leaves_nothing(
     assert cause.details == ({"measured": 1},)
     outcome = await outcome_of(temporal.get_workflow_handle_for(CreateSessionWorkflow.run, session_id))
     assert (outcome.outcome, outcome.reason) == ("refused", "NO_FACE")
-    assert script.names[3:] == ["record_ended", "forget_avatar", "discard_staged"]
+    assert script.names[4:] == ["record_ended", "forget_avatar", "discard_staged"]
 
 
-@pytest.mark.parametrize("failing", ["calculate_expiry", *PICTURE, *START])
+@pytest.mark.parametrize("failing", [*ADMISSION, *PICTURE, *START])
 async def test_a_failure_at_any_step_is_undone(temporal: Client, session_id: str, script: Script, failing: str) -> None:
     """Whatever step fails, the end is recorded, the avatar forgotten, and nothing else comes after the failure."""
     script.refusals[failing] = FailureCode.AT_CAPACITY
@@ -408,7 +435,7 @@ async def test_a_create_whose_time_is_up_goes_no_further(temporal: Client, sessi
     assert script.names[-1] == "record_ended"
 
 
-@pytest.mark.parametrize("late", [*PICTURE, *START])
+@pytest.mark.parametrize("late", ["admit_session", *PICTURE, *START])
 async def test_a_deadline_that_passes_in_a_step_is_undone(
     temporal: Client, session_id: str, script: Script, late: str
 ) -> None:

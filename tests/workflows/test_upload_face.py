@@ -49,7 +49,7 @@ async def test_a_picture_becomes_an_avatar(temporal: Client, stand_ins: StandInS
     assert outcome.refusal is None
     assert outcome.avatar is not None
     assert outcome.avatar.avatar_id == avatar_id
-    assert script.names == [*LADDER, *FURTHER, "discard_staged"]
+    assert script.names == ["reserve_picture", *LADDER, *FURTHER, "discard_staged"]
     (added,) = script.asked(steps.add_portraits)
     assert [portrait.profile for portrait in added.portraits] == ["4:3", "3:4"]
 
@@ -71,7 +71,7 @@ async def test_the_answer_does_not_wait_for_further_portraits(temporal: Client, 
     assert "discard_staged" not in script.names
     answered.set()
     await handle.result()
-    assert script.names == [*LADDER, *FURTHER, "discard_staged"]
+    assert script.names == ["reserve_picture", *LADDER, *FURTHER, "discard_staged"]
 
 
 async def test_an_avatar_deleted_meanwhile_stays_deleted(temporal: Client, stand_ins: StandInSteps) -> None:
@@ -114,7 +114,7 @@ async def test_a_cancelled_upload_is_answered(temporal: Client, stand_ins: Stand
     assert script.names[-2:] == ["forget_avatar", "discard_staged"]
 
 
-@pytest.mark.parametrize("failing", LADDER)
+@pytest.mark.parametrize("failing", ["reserve_picture", *LADDER])
 async def test_a_refused_picture_is_an_answer(temporal: Client, stand_ins: StandInSteps, failing: str) -> None:
     """The workflow completes with the verdict, and undoes whatever was done."""
     avatar_id = f"avat_{ULID()}"
@@ -133,7 +133,7 @@ async def test_an_address_is_fetched_first(temporal: Client, stand_ins: StandInS
     script = stand_ins.script(upload_workflow_id(avatar_id))
     outcome = await upload(temporal, avatar_id, host="pictures.example")
     assert outcome.avatar is not None
-    assert script.names == ["fetch_image", "recognise_picture", *LADDER, *FURTHER, "discard_staged"]
+    assert script.names == ["reserve_picture", "fetch_image", "recognise_picture", *LADDER, *FURTHER, "discard_staged"]
     (decoded,), (first, _) = script.asked(steps.decode_image), script.asked(steps.store_avatar)
     assert decoded.source == first.original == stored("staging/u/fetched")
 
@@ -145,7 +145,7 @@ async def test_a_picture_that_is_known_is_not_made_again(temporal: Client, stand
     outcome = await upload(temporal, avatar_id, host="pictures.example")
     assert outcome.avatar is not None
     assert outcome.avatar.avatar_id == "avat_before"
-    assert script.names == ["fetch_image", "recognise_picture", "resolve_avatar", "discard_staged"]
+    assert script.names == ["reserve_picture", "fetch_image", "recognise_picture", "resolve_avatar", "discard_staged"]
 
 
 async def test_of_twins_the_quicker_one_stays(temporal: Client, stand_ins: StandInSteps) -> None:
@@ -155,7 +155,7 @@ async def test_of_twins_the_quicker_one_stays(temporal: Client, stand_ins: Stand
     outcome = await upload(temporal, avatar_id)
     assert outcome.avatar is not None
     assert outcome.avatar.avatar_id == "avat_twin"
-    assert script.names == [*LADDER, "resolve_avatar", "forget_avatar", "discard_staged"]
+    assert script.names == ["reserve_picture", *LADDER, "resolve_avatar", "forget_avatar", "discard_staged"]
     assert script.asked(steps.forget_avatar) == [steps.ForgetAvatarInput(avatar_id=avatar_id)]
 
 

@@ -51,8 +51,8 @@ IN_ROWS = {
         "INSERT INTO leases VALUES ('live', 2, 'b', 'b', 'q', $now, $now, 0, 0, NULL)", "live holds 2 leases",
     ),
     "a start twice": (
-        "INSERT INTO session_events (session_id, step, generation, at, status, reason)"
-        " VALUES ('live', 'record_started', 2, $now, 'started', NULL)",
+        ("INSERT INTO session_events (session_id, step, generation, at, status, reason)"
+        " VALUES ('live', 'record_started', 2, $now, 'started', NULL)"),
         "live has 2 rows of record_started",
     ),
     "two reasons": (
@@ -60,8 +60,8 @@ IN_ROWS = {
     ),
     "an end without a row": ("DELETE FROM session_events WHERE session_id='over'", "its audit row says None"),
     "a row without an end": (
-        "INSERT INTO session_events (session_id, step, generation, at, status, reason)"
-        " VALUES ('live', 'record_ended', 0, $now, 'ended', 'expired')",
+        ("INSERT INTO session_events (session_id, step, generation, at, status, reason)"
+        " VALUES ('live', 'record_ended', 0, $now, 'ended', 'expired')"),
         "live has an end in the audit",
     ),
     "a create without an end": (

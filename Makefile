@@ -7,7 +7,7 @@ BIN := .venv/bin
 ONCE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults bench histories errors check format setup lock bootstrap
+.PHONY: help demo test faults bench soak histories errors check format setup lock bootstrap
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -34,6 +34,10 @@ faults: bootstrap ## kill every part at every moment, print what held; ARGS="-k 
 bench: bootstrap ## what it costs, each figure beside its floor; ARGS="--only reads" chooses
 	@$(BIN)/greenroom setup --quiet
 	@$(BIN)/python -m bench $(ARGS)
+
+soak: bootstrap ## five minutes of speech in a room, is there drift? ARGS="--minutes 30" for longer
+	@$(BIN)/greenroom setup --quiet
+	@$(BIN)/python -m bench.soak $(ARGS)
 
 histories: bootstrap ## renew the committed workflow histories, after a change that no running session can meet
 	@GREENROOM_TEST_RENEW_HISTORIES=1 $(BIN)/python -m pytest -q tests/replay

@@ -14,8 +14,10 @@ from bench.report import Row, line, table
 from bench.site import running_site
 from cli.console import print_whole
 
-GROUPS = ("faces", "creates", "uploads", "reads", "media")
-ROUNDS = {"faces": 30, "creates": 20, "uploads": 20, "reads": 20, "media": 8}
+GROUPS = ("faces", "renders", "creates", "uploads", "reads", "media", "speech")
+ROUNDS = {"faces": 30, "renders": 20, "creates": 20, "uploads": 20, "reads": 20, "media": 6, "speech": 10}
+ALONE = ("faces", "renders")
+"""Groups that need no running system."""
 
 Measure = Callable[[Any, int, Callable[[str], None]], Coroutine[Any, Any, list[Row]]]
 
@@ -27,7 +29,11 @@ async def measure(groups: tuple[str, ...], rounds: int | None, tell: Callable[[s
         from bench.faces import measure_faces  # noqa: PLC0415 - only who measures it waits for its libraries
 
         rows += await measure_faces(rounds or ROUNDS["faces"], tell)
-    others = [group for group in GROUPS if group in groups and group != "faces"]
+    if "renders" in groups:
+        from bench.renders import measure_renders  # noqa: PLC0415
+
+        rows += await measure_renders(rounds or ROUNDS["renders"], tell)
+    others = [group for group in GROUPS if group in groups and group not in ALONE]
     if not others:
         return rows
     with tempfile.TemporaryDirectory(prefix="greenroom-bench-") as folder:
@@ -42,20 +48,27 @@ def _measures() -> dict[str, Measure]:
     from bench.creates import measure_creates  # noqa: PLC0415
     from bench.media import measure_media  # noqa: PLC0415
     from bench.reads import measure_reads  # noqa: PLC0415
+    from bench.speech import measure_speech  # noqa: PLC0415
     from bench.uploads import measure_uploads  # noqa: PLC0415
 
-    return {"creates": measure_creates, "uploads": measure_uploads, "reads": measure_reads, "media": measure_media}
+    return {
+        "creates": measure_creates,
+        "uploads": measure_uploads,
+        "reads": measure_reads,
+        "media": measure_media,
+        "speech": measure_speech,
+    }
 
 
 @click.command("bench", context_settings={"max_content_width": 100})
 @click.option("--only", "groups", multiple=True, type=click.Choice(GROUPS), help="A group of rows; may be repeated.")
-@click.option("--rounds", type=click.IntRange(2, 1000), help="Rounds of each row  [default: 8 to 30, by group]")
+@click.option("--rounds", type=click.IntRange(2, 1000), help="Rounds of each row  [default: 6 to 30, by group]")
 @click.option("--json", "as_json", is_flag=True, help="Print the last line only.")
 def main(*, groups: tuple[str, ...], rounds: int | None, as_json: bool) -> None:
     """Measure what Greenroom costs, each figure beside its floor in the same run.
 
     Medians and 95th percentiles of all rounds. A floor is the least that the same machine needs for the same thing.
-    The whole run takes about four minutes on two cores; leave the machine alone meanwhile.
+    The whole run takes about six minutes on two cores; leave the machine alone meanwhile.
     """
     # The SDK's own notes about the bench's viewers would tear the progress line.
     logging.getLogger("livekit").setLevel(logging.CRITICAL)

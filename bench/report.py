@@ -31,25 +31,37 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Goal:
-    """What a row should be; exactly one is given."""
+    """What a row should be; all that is given holds."""
 
     ratio: float | None = None
     """At most."""
     least_ratio: float | None = None
     value: float | None = None
     """At most."""
+    not_behind: bool = False
+    """Not above the floor by more than its rounds lie apart."""
 
     def words(self, unit: str) -> str:
         """As the table has it."""
-        if self.value is not None:
-            return f"{self.value:g} {unit}"
-        return f"ratio {self.ratio:g}" if self.ratio is not None else f"ratio {self.least_ratio:g} or more"
+        said = {
+            f"{self.value or 0:g} {unit}": self.value is not None,
+            f"ratio {self.ratio or 0:g}": self.ratio is not None,
+            f"ratio {self.least_ratio or 0:g} or more": self.least_ratio is not None,
+            "not behind": self.not_behind,
+        }
+        return ", ".join(words for words, asked in said.items() if asked)
 
-    def is_met(self, value: float, ratio: float) -> bool:
-        """Is it, by a row's value and ratio?"""
-        if self.value is not None:
-            return value <= self.value
-        return ratio <= self.ratio if self.ratio is not None else ratio >= (self.least_ratio or 0)
+    def is_met(self, values: Sequence[float], floors: Sequence[float]) -> bool:
+        """Is it, by a row's rounds?"""
+        value, floor = statistics.median(values), statistics.median(floors)
+        ratio = _ratio(value, floor)
+        apart = percentile(floors, 95) - percentile(floors, 5)
+        return (
+            (self.value is None or value <= self.value)
+            and (self.ratio is None or ratio <= self.ratio)
+            and (self.least_ratio is None or ratio >= self.least_ratio)
+            and (not self.not_behind or value <= floor + apart)
+        )
 
 
 def row(
@@ -64,7 +76,7 @@ def row(
 ) -> Row:
     """A row of the rounds' values and the floor's."""
     value, reference = statistics.median(values), statistics.median(floors)
-    ratio = value / reference
+    ratio = _ratio(value, reference)
     return Row(
         name=name,
         value=round(value, 3),
@@ -74,9 +86,14 @@ def row(
         reference_name=reference_name,
         ratio=round(ratio, 3),
         goal=goal.words(unit),
-        met=goal.is_met(value, ratio),
+        met=goal.is_met(values, floors),
         note=note,
     )
+
+
+def _ratio(value: float, reference: float) -> float:
+    """Of a floor of nothing too: it may be exact where we are not."""
+    return value / max(reference, 1e-3)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -57,11 +57,16 @@ class Site:
         """A token for a room."""
         return room_token(self.running.livekit_api_key, self.running.livekit_api_secret, room, identity, avatar=avatar)
 
+    async def new_room(self) -> str:
+        """A new room's name; the room stays while nobody is in it."""
+        room = f"bench-{ULID()}"
+        await make_room(self.running, room)
+        return room
+
     @asynccontextmanager
     async def watched_room(self) -> AsyncIterator[tuple[str, Viewer]]:
         """A new room with a subscriber who waits in it."""
-        room = f"bench-{ULID()}"
-        await make_room(self.running, room)
+        room = await self.new_room()
         async with Viewer(self.running.livekit_url, self.token(room, "viewer"), full_size=FULL_SIZE) as viewer:
             yield room, viewer
 

@@ -37,6 +37,20 @@ def test_a_row_holds_medians_and_their_ratio() -> None:
     assert not a_row(least_ratio=2.1).met
 
 
+def test_a_goal_may_ask_for_several_things() -> None:
+    """An absolute figure, and to be ahead of the floor or at least not behind it by more than its rounds differ."""
+    assert not a_row(value=3.0, ratio=1.0).met
+    assert a_row(value=3.0, ratio=2.0).goal == "3 ms, ratio 2"
+
+    def beside(floors: list[float]) -> Row:
+        goal = Goal(value=5, not_behind=True)
+        return row("a_thing", [4.0], floors, unit="ms", reference_name="the least", goal=goal)
+
+    assert beside([3.0, 3.5, 4.5]).met
+    assert not beside([3.0, 3.1, 3.2]).met
+    assert beside([0.0]).ratio > 0
+
+
 @pytest.mark.parametrize(("percent", "expected"), [(0, 1.0), (50, 2.5), (95, 3.85), (100, 4.0)])
 def test_percentiles_lie_between_ranks(percent: float, expected: float) -> None:
     """As numpy's default method has them."""

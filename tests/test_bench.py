@@ -83,7 +83,7 @@ def committed(name: str) -> WorkflowHistory:
 def test_a_floor_gets_the_steps_that_ours_has() -> None:
     """Local, on the workflows' worker, elsewhere; in order, and only up to the answer."""
     assert mix_of(committed("expired")) == "LLLLRL"
-    assert mix_of(committed("normal")) == "LRRSLLLRL"
+    assert mix_of(committed("normal")) == "LLRRSLLRL"
 
 
 def test_the_join_is_read_off_the_history() -> None:

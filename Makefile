@@ -25,7 +25,7 @@ demo: bootstrap ## one real session, from a portrait to a live picture; ONCE=1 e
 
 test: bootstrap ## run the tests on real parts; ARGS="-k name" chooses
 	@$(BIN)/greenroom setup --quiet
-	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 faults: bootstrap ## kill every part at every moment, print what held; ARGS="-k name" chooses
 	@$(BIN)/greenroom setup --quiet

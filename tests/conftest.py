@@ -2,7 +2,7 @@
 
 # What others import comes first: pytest rewrites a plugin's assertions only before anybody has imported it.
 pytest_plugins = [
-    "support.two_processes",
+    "support.spreading",
     "support.measurements",
     "support.temporal",
     "support.stand_in_steps",

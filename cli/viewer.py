@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import time
 from pathlib import Path
 from typing import Self
@@ -39,6 +40,8 @@ class Viewer:
         """time.monotonic() of the first frame of full size."""
 
     async def __aenter__(self) -> Self:
+        # Its SDK complains of a busy machine, and quotes tokens; what a newcomer must know comes as an exception.
+        logging.getLogger("livekit").setLevel(logging.CRITICAL)
         self._room.on("track_subscribed", self._on_track)
         await self._room.connect(self._url, self._token)
         return self

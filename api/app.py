@@ -16,6 +16,7 @@ from adapters.object_store import ObjectStore
 from adapters.rate_limit_store import open_rate_limits
 from adapters.sealing import Sealer
 from adapters.signing import Signer
+from adapters.speech_synthesis import SpeechSynthesis
 from api.auth import SECURITY_COMPONENTS, admit, provide_account
 from api.errors import HANDLERS
 from api.json_request import JSONRequest
@@ -27,7 +28,9 @@ from api.request_ids import identified
 from api.routes.avatars import avatars_router
 from api.routes.files import get_file
 from api.routes.health import healthz, readyz
+from api.routes.links import links_router, start_session_by_link
 from api.routes.sessions import sessions_router
+from api.routes.watch import end_watched, speak_text, watch_file, watch_page
 from api.services import Services
 from api.sessions_gateway import SessionsGateway
 from api.sweeper import sweep_for_ever
@@ -38,6 +41,7 @@ from database.accounts import Accounts
 from database.avatar_servers import AvatarServers
 from database.avatars import Avatars
 from database.engine import open_engine
+from database.links import Links
 from database.migrations import is_current
 from database.session_reading import SessionReading
 from database.sessions import Sessions
@@ -54,6 +58,9 @@ OPENAPI = OpenAPIConfig(
     components=SECURITY_COMPONENTS,
     render_plugins=[JsonRenderPlugin(), YamlRenderPlugin()],
 )
+
+
+LINKS = (links_router, start_session_by_link, watch_page, watch_file, speak_text, end_watched)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +85,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Litestar:
             yield
 
     app = Litestar(
-        [sessions_router, avatars_router, get_file, healthz, readyz],
+        [sessions_router, avatars_router, *LINKS, get_file, healthz, readyz],
         dependencies={
             "services": Provide(_services),
             "readiness": Provide(_readiness),
@@ -137,6 +144,8 @@ async def _open(
         uploads=UploadsGateway(client, canceller, settings.temporal_wait_s),
         views=AvatarViews(picture_addresses(settings, signer)),
         managed_rooms=managed_rooms(settings),
+        links=Links(engine),
+        speech=SpeechSynthesis(),
     )
 
     async def database() -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from adapters.object_store import ObjectStore
 from adapters.sealing import Sealer
 from adapters.signing import Signer
+from adapters.speech_synthesis import SpeechSynthesis
 from api.managed_rooms import ManagedRooms
 from api.pictures import SentPicture
 from api.sessions_gateway import SessionsGateway
@@ -12,6 +13,7 @@ from api.uploads_gateway import UploadsGateway
 from api.views import AvatarViews
 from database.accounts import Accounts
 from database.avatars import Avatars
+from database.links import Links
 from database.session_reading import SessionReading
 from database.sessions import Sessions
 from runtime.settings import Settings
@@ -32,6 +34,8 @@ class Services:
     gateway: SessionsGateway
     uploads: UploadsGateway
     views: AvatarViews
+    links: Links
+    speech: SpeechSynthesis
     managed_rooms: ManagedRooms | None
     """None where the operator has set no LiveKit server."""
 

@@ -36,6 +36,10 @@ class Customer:
         body = {"avatar": avatar_id, "room": room, "metadata": {"from": "greenroom demo"}}
         return await self._call("POST", "/v1/sessions", json=body)
 
+    async def create_link(self, avatar_id: str) -> dict[str, Any]:
+        """Make a link that opens a page with the avatar, for whoever has it."""
+        return await self._call("POST", "/v1/links", json={"avatar": avatar_id, "name": "A first avatar"})
+
     async def end_session(self, session_id: str) -> dict[str, Any]:
         """End a session."""
         return await self._call("POST", f"/v1/sessions/{session_id}/end")

@@ -52,6 +52,7 @@ class Report:
     avatar_id: str = ""
     upload_ms: int = 0
     workflow_url: str = ""
+    watch_url: str = ""
 
 
 class Progress:
@@ -89,6 +90,8 @@ async def play(system: RunningSystem, report: Report, progress: Progress, *, onc
             began = time.monotonic()
             session = (await customer.create_session(avatar["avatar_id"], address))["session"]
             report.create_ms = _ms_since(began)
+        async with progress.doing("make a link that opens a watch page"):
+            report.watch_url = (await customer.create_link(avatar["avatar_id"]))["link"]["url"]
         report.session_id = report.workflow_id = session["session_id"]
         report.avatar_id = avatar["avatar_id"]
         report.status = session["status"]
@@ -171,6 +174,7 @@ def session_table(report: Report) -> Table:
         "POST to the first full frame": f"{report.first_frame_ms} ms",
         "frames seen": f"{report.frames_received} of {size} in {WATCH_S:.0f} s",
         "what the viewer saw": report.frame_png,
+        "watch page, for a browser": report.watch_url,
         "workflow in the Temporal UI": report.workflow_url,
     }
     for name, value in rows.items():
@@ -197,6 +201,8 @@ def what_next(system: RunningSystem, report: Report) -> None:
     """Print what a newcomer can try while the session runs."""
     key, url = system.api_key, system.api_url
     click.echo(f"""
+Talk to the avatar yourself, in a session of your own, in a browser on this machine:
+  {report.watch_url}
 The session runs until you press Ctrl-C. Meanwhile, in another terminal:
   curl -s -H 'x-api-key: {key}' {url}/v1/sessions/{report.session_id}
   curl -s -H 'x-api-key: {key}' {url}/v1/avatars

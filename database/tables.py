@@ -263,3 +263,20 @@ Index(
     sqlite_where=leases.c.revoked_at.is_(None),
     postgresql_where=leases.c.revoked_at.is_(None),
 )
+
+links = Table(
+    "links",
+    METADATA,
+    Column("link_id", String, primary_key=True),
+    Column("account_id", ForeignKey(accounts.c.account_id), nullable=False, index=True),
+    Column("avatar_id", String, nullable=False),  # no key: a link outlives a deleted avatar, and says so
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("aspect_ratio", String, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("uses", Integer, nullable=False),
+    Column("use_limit", Integer),  # NULL: none
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    CheckConstraint("use_limit IS NULL OR uses <= use_limit", name="within_its_limit"),
+)

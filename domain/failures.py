@@ -22,6 +22,12 @@ class FailureCode(StrEnum):
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     LINK_EXPIRED = "LINK_EXPIRED"
+    LINK_NOT_FOUND = "LINK_NOT_FOUND"
+    LINK_PAUSED = "LINK_PAUSED"
+    LINK_USED_UP = "LINK_USED_UP"
+    INVALID_LINK = "INVALID_LINK"
+    INVALID_SESSION_TOKEN = "INVALID_SESSION_TOKEN"  # noqa: S105 - a code, not a secret
+    SPEECH_UNAVAILABLE = "SPEECH_UNAVAILABLE"
 
     # Who is asking, and for what
     API_KEY_REQUIRED = "API_KEY_REQUIRED"
@@ -134,7 +140,12 @@ SUGGESTIONS: Mapping[FailureCode, str] = {
     FailureCode.ACCOUNT_CLOSED: "Ask the operator for an account.",
     FailureCode.CONCURRENCY_LIMIT_REACHED: "End a running session, or ask for a larger plan.",
     FailureCode.TOO_MANY_REQUESTS: "Try again after the seconds that `Retry-After` says.",
-    FailureCode.LINK_EXPIRED: "Ask for a fresh address with GET /v1/avatars.",
+    FailureCode.LINK_EXPIRED: "Ask for a fresh one: of a picture with GET /v1/avatars, else whoever gave it to you.",
+    FailureCode.LINK_NOT_FOUND: "List your links with GET /v1/links.",
+    FailureCode.LINK_PAUSED: "Ask whoever gave you the link to make it active again.",
+    FailureCode.LINK_USED_UP: "Ask whoever gave you the link for another one, or for a higher limit.",
+    FailureCode.INVALID_LINK: "Send a `use_limit` above `uses` and an `expires_at` in the future, or null for neither.",
+    FailureCode.SPEECH_UNAVAILABLE: "Ask the operator to install espeak-ng beside the API, or use the microphone.",
 }
 """What a person can do about a code; the messages say what happened, these say what helps."""
 

@@ -4,6 +4,7 @@ SESSION_PREFIX = "sess_"
 AVATAR_PREFIX = "avat_"
 PUBLIC_AVATAR_PREFIX = "PUBLIC/"
 ACCOUNT_PREFIX = "acct_"
+LINK_PREFIX = "lnk_"
 LONGEST = 200
 """Characters of an id."""
 
@@ -21,6 +22,16 @@ def avatar_id(ulid: str) -> str:
 def account_id(ulid: str) -> str:
     """The account id of a ULID."""
     return ACCOUNT_PREFIX + ulid
+
+
+def link_id(ulid: str) -> str:
+    """The link id of a ULID: 80 of its bits are random, for who knows the id can use the link."""
+    return LINK_PREFIX + ulid
+
+
+def is_link_id(text: str) -> bool:
+    """Does the text name a link, by its prefix?"""
+    return text.startswith(LINK_PREFIX) and _can_be_an_id(text)
 
 
 def is_avatar_id(text: str) -> bool:

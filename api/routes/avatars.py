@@ -7,20 +7,22 @@ from litestar import Request, Response, Router, delete, get, post
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
-from litestar.params import PathParameter
+from litestar.params import JSONBody, PathParameter
 from ulid import ULID
 
 from api.auth import SECURED, AccountId
 from api.deletion import delete_avatar
+from api.link_views import watch_address
 from api.pictures import discarded_if_unavailable, stage
 from api.routes.shared import AWAY, UNAUTHORIZED
 from api.services import Services
 from api.upload_requests import UploadOperation, read_upload
 from contracts.http import AvatarDeleted, AvatarList, ErrorView, FaceJudged, FaceUploaded
+from contracts.http_links import PreviewAnswer, PreviewRequest
 from contracts.portraits import AvatarRef
 from contracts.upload_workflow import UploadFaceInput
 from domain import ids
-from domain.avatars import PREVIEW, check_access
+from domain.avatars import DEFAULT_ASPECT_RATIO, PREVIEW, check_access
 
 
 @post(
@@ -74,6 +76,28 @@ async def list_avatars(services: NamedDependency[Services], account_id: NamedDep
     return AvatarList(public_avatars=[view(a) for a in public], my_avatars=[view(a) for a in mine])
 
 
+@post(
+    "/preview",
+    status_code=201,
+    responses={
+        400: ResponseSpec(ErrorView, description="The request is not valid"),
+        401: UNAUTHORIZED,
+        403: ResponseSpec(ErrorView, description="Not allowed to use this avatar"),
+        404: ResponseSpec(ErrorView, description="No such avatar"),
+        503: AWAY,
+    },
+)
+async def preview_avatar(
+    data: JSONBody[PreviewRequest], services: NamedDependency[Services], account_id: NamedDependency[AccountId]
+) -> PreviewAnswer:
+    """The address of a page on which the avatar can be seen live: once, within five minutes."""
+    avatar = await services.avatars.get(data.avatar_id) if ids.is_avatar_id(data.avatar_id) else None
+    check_access(avatar, account_id)
+    link_id = ids.link_id(str(ULID()))
+    await services.links.add_preview(link_id, account_id, data.avatar_id, DEFAULT_ASPECT_RATIO)
+    return PreviewAnswer(url=watch_address(services.settings.public_address, link_id))
+
+
 @delete(
     # Ids of public avatars have slashes in them.
     "/{avatar_id:path}",
@@ -95,5 +119,8 @@ async def delete_own_avatar(
 
 
 avatars_router = Router(
-    "/v1/avatars", route_handlers=[upload_face, list_avatars, delete_own_avatar], tags=["Avatars"], security=SECURED
+    "/v1/avatars",
+    route_handlers=[upload_face, list_avatars, preview_avatar, delete_own_avatar],
+    tags=["Avatars"],
+    security=SECURED,
 )

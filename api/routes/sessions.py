@@ -14,7 +14,7 @@ from api.routes.session_reading import get_timeline, list_sessions
 from api.routes.shared import AWAY, NOT_FOUND, UNAUTHORIZED, SessionId, own_session
 from api.services import Services
 from api.session_requests import session_command
-from api.views import session_view, usage_view
+from api.views import session_view, started_session, usage_view
 from contracts.http import (
     CreateSessionRequest,
     ErrorView,
@@ -25,7 +25,7 @@ from contracts.http import (
 from contracts.session_workflow import EndSession
 from domain.failures import Unavailable
 from domain.plans import Concurrency
-from domain.session import Session, SessionStatus
+from domain.session import SessionStatus
 
 CREATE_ERRORS = {
     400: ResponseSpec(ErrorView, description="The request, the picture or the room is refused; `code` says why"),
@@ -47,20 +47,9 @@ async def create_session(
     command = await session_command(services, account_id, data)
     async with discarded_if_unavailable(services.store, command.picture):
         started = await services.gateway.create(command)
-    session = Session(
-        session_id=command.session_id,
-        account_id=account_id,
-        avatar_id=started.avatar_id,
-        status=SessionStatus.STARTED,
-        aspect_ratio=command.aspect_ratio,
-        metadata=command.metadata,
-        created_at=started.started_at,
-        started_at=started.started_at,
-        expires_at=started.expires_at,
-    )
     return SessionCreated(
         session=session_view(
-            session,
+            started_session(command, started),
             token=services.signer.session_token(command.session_id),
             room=entrance(services.managed_rooms, started),
         ),

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 WITHIN_S = 120
 KEYS = {
     "session_id", "status", "create_ms", "first_frame_ms", "frame_width", "frame_height", "frames_received",
-    "workflow_id", "frame_png",
+    "workflow_id", "frame_png", "watch_url",
 }  # fmt: skip
 
 
@@ -77,6 +77,7 @@ def test_once_ends_well_and_reports(played: Played) -> None:
     assert report["status"] == "ended"
     assert report["workflow_id"] == report["session_id"]
     assert report["session_id"].startswith("sess_")
+    assert "/watch/lnk_" in report["watch_url"]
     assert (report["frame_width"], report["frame_height"]) == (1280, 960)
     assert 0 < report["create_ms"] < report["first_frame_ms"] < 20_000
     assert report["frames_received"] > 25

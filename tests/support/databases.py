@@ -20,6 +20,7 @@ from database.avatars import Avatars
 from database.engine import open_engine, reading, writing
 from database.instants import from_now
 from database.leases import Leases
+from database.links import Links
 from database.migrations import migrate
 from database.sessions import Sessions
 from database.statements import insert_if_absent
@@ -133,6 +134,11 @@ class Database:
 
     url: str
     engine: AsyncEngine
+
+    @property
+    def links(self) -> Links:
+        """The store of links."""
+        return Links(self.engine)
 
     @property
     def accounts(self) -> Accounts:

@@ -1,17 +1,19 @@
 """Links and previews: kept with an API key, used without one."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from litestar import Router, get, post, put
+from litestar import Request, Router, get, post, put
+from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.openapi import ResponseSpec
 from litestar.params import JSONBody, PathParameter, QueryParameter
 from ulid import ULID
 
-from api.auth import SECURED, AccountId
+from api.auth import OPEN, SECURED, AccountId
 from api.link_sessions import start_by_link
 from api.link_views import avatar_of, changes_of, check_expiry, link_view, ratio_of
+from api.rate_limit import RateLimits
 from api.routes.shared import AWAY, UNAUTHORIZED
 from api.services import Services
 from contracts.http import ErrorView
@@ -101,6 +103,7 @@ async def update_link(
     "/v1/links/start-session",
     status_code=201,
     tags=["Links"],
+    opt={OPEN: True},
     responses={
         400: INVALID,
         403: ResponseSpec(ErrorView, description="The link is paused, expired or used up"),
@@ -110,9 +113,11 @@ async def update_link(
     },
 )
 async def start_session_by_link(
-    data: JSONBody[StartByLinkRequest], services: NamedDependency[Services]
+    data: JSONBody[StartByLinkRequest], request: Request[Any, Any, State], services: NamedDependency[Services]
 ) -> StartedByLink:
-    """Start a session by a link, which is the credential: no key is asked for."""
+    """Start a session by a link, which is the credential: no key is asked for. Tries are counted by address."""
+    limits: RateLimits = request.app.state.rate_limits
+    await limits.count(request, f"link:{request.client.host if request.client else ''}")
     return await start_by_link(services, data)
 
 

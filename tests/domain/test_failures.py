@@ -8,6 +8,7 @@ NOT_IN_A_CREATE_OR_UPLOAD = {
     FailureCode.NOT_FOUND,
     FailureCode.METHOD_NOT_ALLOWED,
     FailureCode.SESSION_NOT_FOUND,
+    FailureCode.INVALID_SESSION_TOKEN,
     # The documented 401 is a plain string (contract 1, shape 2): there is no place for a suggestion.
     FailureCode.API_KEY_REQUIRED,
     FailureCode.INVALID_API_KEY,

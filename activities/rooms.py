@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -15,7 +17,7 @@ from adapters.sealing import CannotOpen, Sealer
 from contracts import steps
 from contracts.session_workflow import ROOM_TOKEN_FIELD, workflow_id
 from database.leases import Leases
-from domain.failures import FailureCode, Refused
+from domain.failures import FailureCode, Refused, Unavailable
 from domain.session import EndReason
 from presence.processes.media_process import Ended, MediaProcess
 from presence.processes.protocol import Join
@@ -24,6 +26,9 @@ from presence.processes.seats import Seats
 log = logging.getLogger(__name__)
 
 BEAT_S = 1.0
+UNSURE_AFTER_S = 30.0
+"""A server that could not renew for so long says so: its sessions may have been given to another (design rule 10)."""
+QUIET_LOOK_S = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +55,16 @@ class RoomActivities:
         pictures: ObjectCache,
         seats: Seats,
         video: VideoSettings,
+        silent_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
+        """`silent_s` says since when this server could not renew its leases."""
         self._client = client
         self._leases = leases
         self._sealer = sealer
         self._pictures = pictures
         self._seats = seats
         self._video = video
+        self._silent_s = silent_s
 
     @steps.join_room.implementation
     async def join_room(self, value: steps.JoinRoomInput) -> steps.JoinRoomResult:
@@ -86,7 +94,7 @@ class RoomActivities:
         telling = asyncio.create_task(RoomReports(workflow, value.generation, process, value.settle).run())
         try:
             with translated():
-                ended = await _ended_before_shutdown(process)
+                ended = await self._ended(process)
         except asyncio.CancelledError:
             details = activity.cancellation_details()
             if details is None or not details.cancel_requested:
@@ -97,6 +105,38 @@ class RoomActivities:
             beating.cancel()
             telling.cancel()
         return steps.StayInRoomResult(reason=_end_reason(ended.reason), served_ms=ended.served_ms)
+
+    @steps.await_quiet.implementation
+    async def await_quiet(self, value: steps.AwaitQuietInput) -> steps.AwaitQuietResult:
+        """Wait until the avatar has nothing to say, as long as is given. One that is gone says nothing."""
+        process = self._seats.get(value.session_id, value.generation)
+        until = time.monotonic() + value.within.total_seconds()
+        while process is not None and process.alive and process.speaking:
+            if time.monotonic() > until:
+                return steps.AwaitQuietResult(quiet=False)
+            activity.heartbeat()
+            await asyncio.sleep(QUIET_LOOK_S)
+        return steps.AwaitQuietResult(quiet=True)
+
+    async def _ended(self, process: MediaProcess) -> Ended:
+        """How the process ended. Refused at once when this worker stops, since its avatars go with it.
+
+        Refused too when this server cannot renew: the workflow looks at the lease, and attaches again if it holds.
+        """
+        ended = asyncio.ensure_future(process.wait_ended())
+        stopping = asyncio.ensure_future(activity.wait_for_worker_shutdown())
+        try:
+            while True:
+                await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED, timeout=BEAT_S)
+                if ended.done():
+                    return ended.result()
+                if stopping.done():
+                    raise Refused(FailureCode.SERVER_LOST, "the avatar server is stopping")
+                if self._silent_s() >= UNSURE_AFTER_S:
+                    raise Unavailable("this avatar server cannot renew its leases")
+        finally:
+            ended.cancel()
+            stopping.cancel()
 
     async def _check_lease(self, session_id: str, generation: int) -> None:
         sight = await self._leases.look(session_id, generation)
@@ -130,20 +170,6 @@ class RoomActivities:
             av_offset_ms=video.av_offset_ms,
             frame_marker=video.frame_marker,
         )
-
-
-async def _ended_before_shutdown(process: MediaProcess) -> Ended:
-    """How the process ended; SERVER_LOST at once when this worker stops, since its avatars go with it."""
-    ended = asyncio.ensure_future(process.wait_ended())
-    stopping = asyncio.ensure_future(activity.wait_for_worker_shutdown())
-    try:
-        await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if not ended.done():
-            raise Refused(FailureCode.SERVER_LOST, "the avatar server is stopping")
-        return ended.result()
-    finally:
-        ended.cancel()
-        stopping.cancel()
 
 
 async def _beat(process: MediaProcess) -> None:

@@ -37,6 +37,7 @@ STATUS: dict[FailureCode, int] = {
     FailureCode.LINK_EXPIRED: 403,
     FailureCode.LINK_PAUSED: 403,
     FailureCode.LINK_USED_UP: 403,
+    FailureCode.EXTENSION_LIMIT_REACHED: 403,
     FailureCode.NOT_FOUND: 404,
     FailureCode.AVATAR_NOT_FOUND: 404,
     FailureCode.SESSION_NOT_FOUND: 404,

@@ -1,6 +1,7 @@
 """From a create's body to the workflow's input. Everything that can be refused without work is refused here."""
 
 from datetime import timedelta
+from typing import cast
 
 from msgspec import UNSET, UnsetType
 from ulid import ULID
@@ -10,8 +11,8 @@ from api.metadata import check_metadata
 from api.pictures import picture_in, stage
 from api.room_requests import CheckedRoom
 from api.services import Services
-from contracts.http import CreateSessionRequest
-from contracts.session_workflow import ROOM_TOKEN_FIELD, CreateSessionInput, RoomAddress
+from contracts.http import CreateSessionRequest, ExtendSessionRequest
+from contracts.session_workflow import ROOM_TOKEN_FIELD, CreateSessionInput, ExtendSession, RoomAddress
 from domain import ids
 from domain.avatars import DEFAULT_ASPECT_RATIO, check_access, parse_aspect_ratio
 from domain.failures import FailureCode, Refused
@@ -48,8 +49,18 @@ async def session_command(services: Services, account_id: str, request: CreateSe
         nobody_joined_after=timedelta(seconds=settings.nobody_joined_s),
         participants_left_after=timedelta(seconds=settings.participants_left_s),
         agent_left_after=timedelta(seconds=settings.agent_left_s),
+        expires_in=None if isinstance(request.expires_in, UnsetType) else float(request.expires_in),
         failover_within=timedelta(seconds=settings.failover_within_s),
     )
+
+
+def extension_wanted(request: ExtendSessionRequest) -> ExtendSession:
+    """How much later a session is to end. INVALID_REQUEST unless it is said in exactly one way."""
+    if isinstance(request.seconds, UnsetType) == isinstance(request.minutes, UnsetType):
+        raise Refused(FailureCode.INVALID_REQUEST, "send either seconds or minutes")
+    if not isinstance(request.seconds, UnsetType):
+        return ExtendSession(seconds=float(request.seconds))
+    return ExtendSession(seconds=60.0 * cast("int", request.minutes))
 
 
 def _avatar_field(request: CreateSessionRequest) -> str:

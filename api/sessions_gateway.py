@@ -1,4 +1,4 @@
-"""What the API asks of a session's workflow: to start, and to end."""
+"""What the API asks of a session's workflow: to start, to last longer, and to end."""
 
 from temporalio.client import (
     Client,
@@ -13,18 +13,20 @@ from temporalio.common import (
 )
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.temporal_calls import TASK_WITHIN, Canceller, Starter, TooLong, bounded
+from api.temporal_calls import TASK_WITHIN, Canceller, Starter, TooLong, bounded, refusal_of
 from contracts import queues, search_attributes
 from contracts.session_workflow import (
     CREATE_UPDATE_ID,
     CreateSessionInput,
     EndSession,
+    ExtendSession,
     SessionEnded,
+    SessionExtended,
     SessionOutcome,
     SessionStarted,
     workflow_id,
 )
-from domain.failures import Unavailable
+from domain.failures import FailureCode, Refused, Unavailable
 from domain.session import SessionStatus
 from workflows.create_session import CreateSessionWorkflow
 
@@ -62,6 +64,21 @@ class SessionsGateway:
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return None
+            raise
+
+    async def extend(self, session_id: str, command: ExtendSession, request_id: str) -> SessionExtended:
+        """Let the session end later. SESSION_ENDED if its workflow has closed; a repeated request id extends once."""
+        handle = self._client.get_workflow_handle_for(CreateSessionWorkflow.run, workflow_id(session_id))
+        update = handle.execute_update(CreateSessionWorkflow.extend, command, id=f"extend-{request_id}")
+        try:
+            return await bounded(update, END_WITHIN_S)
+        except TooLong:
+            raise Unavailable("the extension was not recorded in time") from None
+        except WorkflowUpdateFailedError as error:
+            raise refusal_of(error.cause) from error
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                raise Refused(FailureCode.SESSION_ENDED, "The session has ended") from error
             raise
 
 

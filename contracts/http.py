@@ -1,7 +1,7 @@
 """The bodies of the HTTP API: AgentHuman's public contract. Unknown fields in requests are ignored."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -33,6 +33,15 @@ class CreateSessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     room: RoomRequest | UnsetType = UNSET
     metadata: dict[str, Any] | UnsetType = UNSET
     """Any JSON object; it comes back with the session."""
+    expires_in: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | UnsetType = UNSET
+    """Seconds after its start at which the session ends; the plan's limit where that is shorter, or nothing is said."""
+
+
+class ExtendSessionRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """How much later the session is to end: exactly one of the two."""
+
+    seconds: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | UnsetType = UNSET
+    minutes: Annotated[int, msgspec.Meta(ge=1, le=1_440)] | UnsetType = UNSET
 
 
 class UploadFaceRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,6 +170,14 @@ class SessionTimeline(msgspec.Struct, frozen=True, kw_only=True):
     workflow_id: str
     """Under this id the session is found in Temporal's own pages."""
     timeline: list[TimelineEntryView]
+    success: bool = True
+
+
+class SessionExtendedView(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer to an extension; `expiration` is the new one, or null as ever where the plan has no limit."""
+
+    session: SessionView
+    message: str = "Session extended successfully"
     success: bool = True
 
 

@@ -57,6 +57,8 @@ class CreateSessionInput(msgspec.Struct, frozen=True, kw_only=True):
     nobody_joined_after: timedelta = timedelta(seconds=120)
     participants_left_after: timedelta = timedelta(seconds=20)
     agent_left_after: timedelta = timedelta(seconds=20)
+    expires_in: float | None = None
+    """Seconds after which the session ends, where the client wants it shorter than its plan allows."""
     failover_within: timedelta = timedelta(seconds=30)
     """How long a running session without a server waits for another one to take it."""
 
@@ -82,6 +84,33 @@ class EndSession(msgspec.Struct, frozen=True, kw_only=True):
     """A request to end the session."""
 
     reason: EndReason = EndReason.ENDED_BY_REQUEST
+
+
+class ExtendSession(msgspec.Struct, frozen=True, kw_only=True):
+    """A request to end the session later."""
+
+    seconds: float
+
+
+class SessionExtended(msgspec.Struct, frozen=True, kw_only=True):
+    """The end as it stands now."""
+
+    session_id: str
+    expires_at: datetime | None
+    """The plan's end; None where the plan has none, and nothing was moved."""
+
+
+class MoveAway(msgspec.Struct, frozen=True, kw_only=True):
+    """A wish that the session leave an avatar server that is to be stopped."""
+
+    boot_id: str
+
+
+class MovedAway(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the session is now."""
+
+    boot_id: str
+    server: str
 
 
 class SessionEnded(msgspec.Struct, frozen=True, kw_only=True):

@@ -275,6 +275,15 @@ class RecordMovedInput(msgspec.Struct, frozen=True, kw_only=True):
     """What happened to the generation before: an end reason."""
 
 
+class RecordExtendedInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A running session that is to end later."""
+
+    session_id: str
+    number: int
+    """The session's how-manieth extension: a repeat of the step finds its own."""
+    seconds: float
+
+
 class RecordEndedInput(msgspec.Struct, frozen=True, kw_only=True):
     """An end: it releases the place and revokes the lease in the same transaction."""
 
@@ -378,6 +387,21 @@ class StayInRoomResult(msgspec.Struct, frozen=True, kw_only=True):
     served_ms: int
 
 
+class AwaitQuietInput(msgspec.Struct, frozen=True, kw_only=True):
+    """An avatar that is to move between two utterances."""
+
+    session_id: str
+    generation: int
+    within: timedelta
+    """How long it may go on speaking."""
+
+
+class AwaitQuietResult(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether it has nothing more to say."""
+
+    quiet: bool
+
+
 # --- what timers cannot see ---------------------------------------------------------------------------------------
 
 
@@ -417,12 +441,14 @@ admit_session = Step("admit_session", AdmitSessionInput, AdmitSessionResult)
 record_avatar = Step("record_avatar", RecordAvatarInput, Done)
 record_started = Step("record_started", RecordStartedInput, RecordStartedResult)
 record_moved = Step("record_moved", RecordMovedInput, Done)
+record_extended = Step("record_extended", RecordExtendedInput, RecordStartedResult)
 record_ended = Step("record_ended", RecordEndedInput, RecordEndedResult)
 lease_server = Step("lease_server", LeaseServerInput, LeaseServerResult)
 look_at_lease = Step("look_at_lease", LookAtLeaseInput, LookAtLeaseResult)
 make_room = Step("make_room", MakeRoomInput, Done)
 delete_room = Step("delete_room", DeleteRoomInput, Done)
 join_room = Step("join_room", JoinRoomInput, JoinRoomResult)
+await_quiet = Step("await_quiet", AwaitQuietInput, AwaitQuietResult)
 stay_in_room = Step("stay_in_room", StayInRoomInput, StayInRoomResult)
 end_orphans = Step("end_orphans", LookForLeftovers, EndOrphansResult)
 release_leftovers = Step("release_leftovers", LookForLeftovers, MendedResult)

@@ -22,6 +22,7 @@ class SessionStep(StrEnum):
     ADMITTED = "admit_session"
     STARTED = "record_started"
     MOVED = "record_moved"
+    EXTENDED = "record_extended"
     ENDED = "record_ended"
 
 
@@ -29,6 +30,7 @@ _LEADS_TO = {
     SessionStep.ADMITTED: SessionStatus.CREATED,
     SessionStep.STARTED: SessionStatus.STARTED,
     SessionStep.MOVED: SessionStatus.STARTED,
+    SessionStep.EXTENDED: SessionStatus.STARTED,
     SessionStep.ENDED: SessionStatus.ENDED,
 }
 
@@ -56,7 +58,7 @@ async def audit(
     reason: str | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write that a step changed the session's status. Generation 0 where no lease is concerned.
+    """Write that a step changed the session. Generation 0 where no lease is concerned, or an extension's number.
 
     `details` are told to the account in the session's timeline.
     """

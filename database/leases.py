@@ -1,5 +1,6 @@
 """Leases: slots of avatar servers, claimed for sessions (design rules 8 and 9). The row is the authority."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Row, and_, func, insert, select, update
@@ -35,7 +36,8 @@ class Leases:
             slot = await _lock_free_slot(connection)
             if newest is not None and newest.revoked_at is None:
                 await _revoke(connection, session_id)
-            await _take(connection, slot, session_id, generation)
+            stop = {} if newest is None else {"stop_at": newest.stop_at, "stop_reason": newest.stop_reason}
+            await _take(connection, slot, session_id, generation, stop)
         return _lease(session_id, generation, slot)
 
     async def look(self, session_id: str, generation: int) -> LeaseSight:
@@ -99,7 +101,9 @@ async def _revoke(connection: AsyncConnection, session_id: str) -> None:
     await connection.execute(update(leases).where(held).values(revoked_at=db_now()))
 
 
-async def _take(connection: AsyncConnection, slot: Row[Any], session_id: str, generation: int) -> None:
+async def _take(
+    connection: AsyncConnection, slot: Row[Any], session_id: str, generation: int, stop: Mapping[str, Any]
+) -> None:
     """The slot's row and the lease's; that the slot is free is asked again by the statement that takes it."""
     holder = {"session_id": session_id, "generation": generation}
     same = and_(slots.c.boot_id == slot.boot_id, slots.c.number == slot.number, slots.c.session_id.is_(None))
@@ -107,7 +111,7 @@ async def _take(connection: AsyncConnection, slot: Row[Any], session_id: str, ge
         raise _at_capacity()
     place = {"boot_id": slot.boot_id, "server": slot.server, "queue": slot.queue}
     counters = {"claimed_at": db_now(), "renewed_at": db_now(), "renewals": 0, "served_ms": 0}
-    await connection.execute(insert(leases).values(**holder, **place, **counters))
+    await connection.execute(insert(leases).values(**holder, **place, **counters, **stop))
 
 
 def _at_capacity() -> Refused:

@@ -1,13 +1,14 @@
 """An avatar server's renewal (design rule 8): on PostgreSQL one statement that waits for nobody, on SQLite several."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, or_, select, text, update
+from sqlalchemy import BigInteger, ColumnElement, Row, and_, case, or_, select, text, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database.instants import POSTGRESQL_NOW, db_now
 from database.tables import avatar_servers, leases, slots
-from domain.leases import RenewalAnswer, Serving
+from domain.leases import RenewalAnswer, Serving, Stop
 
 STATEMENT_WITHIN_MS = 500
 """On PostgreSQL. What is left undone is done by the next renewal, 250 ms later."""
@@ -31,7 +32,8 @@ _ONE_STATEMENT = text(
         FROM mine LEFT JOIN told USING (session_id, generation)
         WHERE leases.session_id = mine.session_id AND leases.generation = mine.generation
     ), taken AS (
-        SELECT number, session_id, generation, revoked_at IS NULL AS holds
+        SELECT number, session_id, generation, revoked_at IS NULL AS holds, stop_reason,
+            stop_at - {POSTGRESQL_NOW} AS stop_in_ms
         FROM slots JOIN server USING (boot_id) JOIN leases USING (session_id, generation)
     ), freed AS (
         UPDATE slots SET session_id = NULL, generation = NULL
@@ -40,7 +42,8 @@ _ONE_STATEMENT = text(
             AND slots.number = taken.number
             AND slots.session_id = taken.session_id AND slots.generation = taken.generation
     )
-    SELECT taken.session_id, taken.generation FROM server LEFT JOIN taken ON taken.holds
+    SELECT taken.session_id, taken.generation, taken.stop_in_ms, taken.stop_reason
+    FROM server LEFT JOIN taken ON taken.holds
     """  # noqa: S608 - put together from a constant
 )
 """No row: the server is not known. What holds is read from the slots, not from what was renewed: a lease that another
@@ -58,21 +61,33 @@ async def renew_by_one_statement(
         "served": [one.served_ms for one in serving],
     }
     rows = (await connection.execute(_ONE_STATEMENT, {"boot_id": boot_id, **told})).all()
-    held = frozenset((row.session_id, row.generation) for row in rows if row.session_id is not None)
-    return RenewalAnswer(known=bool(rows), held=held)
+    return _answer([row for row in rows if row.session_id is not None], known=bool(rows))
 
 
 async def renew_step_by_step(connection: AsyncConnection, boot_id: str, serving: Sequence[Serving]) -> RenewalAnswer:
     """Renew on SQLite, where the transaction is alone."""
     if not await _renew_server(connection, boot_id):
-        return RenewalAnswer(known=False, held=frozenset())
+        return _answer([], known=False)
     await _renew_leases(connection, boot_id, serving)
     taken = await _slots_taken(connection, boot_id)
-    held = frozenset(pair for pair, holds in taken.items() if holds)
-    gone = taken.keys() - held - {(one.session_id, one.generation) for one in serving}
-    if gone:
+    answer = _answer([row for row in taken if row.revoked_at is None], known=True)
+    gone = {(row.session_id, row.generation) for row in taken} - answer.held
+    if gone := gone - {(one.session_id, one.generation) for one in serving}:
         await _free(connection, boot_id, gone)
-    return RenewalAnswer(known=True, held=held)
+    return answer
+
+
+def _answer(holding: Sequence[Row[Any]], *, known: bool) -> RenewalAnswer:
+    """The answer of the rows that still hold."""
+    return RenewalAnswer(
+        known=known,
+        held=frozenset((row.session_id, row.generation) for row in holding),
+        stops={
+            (row.session_id, row.generation): Stop(in_s=row.stop_in_ms / 1000, reason=row.stop_reason)
+            for row in holding
+            if row.stop_in_ms is not None
+        },
+    )
 
 
 async def _renew_server(connection: AsyncConnection, boot_id: str) -> bool:
@@ -95,13 +110,13 @@ def _served(one: Serving) -> tuple[ColumnElement[bool], int]:
     return and_(same, leases.c.served_ms < one.served_ms), one.served_ms
 
 
-async def _slots_taken(connection: AsyncConnection, boot_id: str) -> dict[Pair, bool]:
-    """The sessions in this server's slots, and whether each still holds its lease."""
+async def _slots_taken(connection: AsyncConnection, boot_id: str) -> Sequence[Row[Any]]:
+    """The sessions in this server's slots, whether each still holds its lease, and when it ends by itself."""
     same = and_(leases.c.session_id == slots.c.session_id, leases.c.generation == slots.c.generation)
-    columns = (slots.c.session_id, slots.c.generation, leases.c.revoked_at)
-    query = select(*columns).join(leases, same).where(slots.c.boot_id == boot_id)
-    rows = await connection.execute(query)
-    return {(row.session_id, row.generation): row.revoked_at is None for row in rows}
+    stop_in_ms = type_coerce(leases.c.stop_at, BigInteger) - type_coerce(db_now(), BigInteger)
+    columns = (slots.c.session_id, slots.c.generation, leases.c.revoked_at, leases.c.stop_reason)
+    query = select(*columns, stop_in_ms.label("stop_in_ms")).join(leases, same).where(slots.c.boot_id == boot_id)
+    return (await connection.execute(query)).all()
 
 
 async def _free(connection: AsyncConnection, boot_id: str, gone: set[Pair]) -> None:

@@ -1,5 +1,6 @@
 """What is read of sessions: an account's list, page by page, and the timeline of one. It writes nothing."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -8,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row, Select, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from database.audit import SessionStep
 from database.engine import reading
 from database.sessions import session_of
 from database.tables import leases, session_events, sessions
@@ -79,7 +81,7 @@ class SessionReading:
             query = select(session_events).where(session_events.c.session_id == session_id)
             rows = (await connection.execute(query.order_by(session_events.c.id))).all()
         servers = {entry.generation: entry.server for entry in held}
-        entries = [_entry(row, servers.get(row.generation)) for row in rows]
+        entries = [_entry(row, servers) for row in rows]
         # A lease comes before what happens under it, also within one millisecond.
         return sorted([*held, *entries], key=lambda entry: (entry.at, _rank(entry)))
 
@@ -111,14 +113,15 @@ async def _leases(connection: AsyncConnection, session_id: str) -> list[Timeline
     ]
 
 
-def _entry(row: Row[Any], server: str | None) -> TimelineEntry:
+def _entry(row: Row[Any], servers: Mapping[int, str | None]) -> TimelineEntry:
+    generation = 0 if row.step == SessionStep.EXTENDED else row.generation  # there it is the extension's number
     return TimelineEntry(
         at=row.at,
         step=row.step,
         status=row.status,
-        generation=row.generation,
+        generation=generation,
         cause=row.reason,
-        server=server,
+        server=servers.get(generation),
         took_ms=row.took_ms,
         workflow_id=row.workflow_id,
         run_id=row.run_id,

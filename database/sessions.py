@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, exists, select, update
+from sqlalchemy import BigInteger, Row, and_, bindparam, exists, func, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from database.admission import (
@@ -22,11 +22,12 @@ from database.engine import reading, writing
 from database.instants import db_now
 from database.pictures import take_picture
 from database.standing import standing_of
+from database.stops import set_stop
 from database.tables import leases, session_events, sessions
 from domain.avatars import AspectRatio
 from domain.failures import FailureCode, Refused
 from domain.plans import Concurrency, expires_at
-from domain.session import Session, SessionStatus
+from domain.session import EndReason, Session, SessionStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,10 +128,12 @@ class Sessions:
             if row.status == SessionStatus.ENDED:
                 raise refusal_of_ended(row.end_reason, otherwise=FailureCode.CREATE_CANCELLED)
             if row.status == SessionStatus.STARTED:
-                return _started(row)
+                return started_session(row)
             row = await _commit_start(connection, session_id, generation, limits)
             await audit(connection, session_id, SessionStep.STARTED, generation=generation)
-        return _started(row)
+            started = started_session(row)
+            await set_stop(connection, session_id, started.enforced_end, EndReason.EXPIRED)
+        return started
 
     async def move(self, session_id: str, generation: int, cause: str) -> None:
         """Note that another generation shows the avatar since now, and why the one before does not; once.
@@ -152,7 +155,8 @@ class Sessions:
             if row.status == SessionStatus.ENDED or not await connection.scalar(select(exists().where(lease))):
                 raise Refused(FailureCode.LEASE_REVOKED, f"Generation {generation} of the session holds no lease")
             if not await connection.scalar(select(exists().where(moved))):
-                await audit(connection, session_id, SessionStep.MOVED, generation=generation, reason=cause)
+                gap = {"gap_ms": await _gap_ms(connection, session_id, generation)}
+                await audit(connection, session_id, SessionStep.MOVED, generation=generation, reason=cause, details=gap)
 
     async def end(self, session_id: str, reason: str) -> EndedSession | None:
         """End a session, which gives its place back and revokes its lease; None if it was never admitted.
@@ -192,12 +196,20 @@ def session_of(row: Row[Any]) -> Session:
     )
 
 
-def _started(row: Row[Any]) -> StartedSession:
+def started_session(row: Row[Any]) -> StartedSession:
+    """The start and both limits of a row."""
     enforced_end = expires_at(row.started_at, row.enforced_seconds)
     if enforced_end is None:
         raise AssertionError("a started session has an enforced limit")  # design rule 15
     expires = expires_at(row.started_at, row.plan_seconds)
     return StartedSession(started_at=row.started_at, expires_at=expires, enforced_end=enforced_end)
+
+
+async def _gap_ms(connection: AsyncConnection, session_id: str, generation: int) -> int:
+    """For how long nobody showed the avatar, at most: since the last renewal of the generation before."""
+    before = and_(leases.c.session_id == session_id, leases.c.generation < generation)
+    since = type_coerce(db_now(), BigInteger) - type_coerce(func.max(leases.c.renewed_at), BigInteger)
+    return int(await connection.scalar(select(since).where(before)) or 0)
 
 
 async def _commit_start(

@@ -254,6 +254,8 @@ leases = Table(
     Column("renewals", BigInteger, nullable=False),
     Column("served_ms", BigInteger, nullable=False),
     Column("revoked_at", Instant),
+    Column("stop_at", Instant),  # when the session ends by itself; its server warns the room before
+    Column("stop_reason", String),
 )
 """A lease is held exactly while `revoked_at` is NULL."""
 

@@ -38,6 +38,7 @@ class FailureCode(StrEnum):
     SESSION_NOT_FOUND = "SESSION_NOT_FOUND"
     SESSION_ENDED = "SESSION_ENDED"
     SESSION_NOT_DELETABLE = "SESSION_NOT_DELETABLE"
+    EXTENSION_LIMIT_REACHED = "EXTENSION_LIMIT_REACHED"
     PLAN_REQUIRED = "PLAN_REQUIRED"
     AVATAR_LIMIT_REACHED = "AVATAR_LIMIT_REACHED"
     INSUFFICIENT_MINUTES = "INSUFFICIENT_MINUTES"
@@ -146,6 +147,7 @@ SUGGESTIONS: Mapping[FailureCode, str] = {
     FailureCode.LINK_USED_UP: "Ask whoever gave you the link for another one, or for a higher limit.",
     FailureCode.INVALID_LINK: "Send a `use_limit` above `uses` and an `expires_at` in the future, or null for neither.",
     FailureCode.SPEECH_UNAVAILABLE: "Ask the operator to install espeak-ng beside the API, or use the microphone.",
+    FailureCode.EXTENSION_LIMIT_REACHED: "Ask for `available_seconds` at most, or for a plan with longer sessions.",
 }
 """What a person can do about a code; the messages say what happened, these say what helps."""
 

@@ -1,6 +1,7 @@
 """Leases: who holds a slot of an avatar server, under which generation."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,15 @@ class Serving:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stop:
+    """When a session ends by itself, and as what."""
+
+    in_s: float
+    """Seconds from now, by the database; negative once it should have ended."""
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class RenewalAnswer:
     """What the database answers to a renewal."""
 
@@ -45,3 +55,5 @@ class RenewalAnswer:
     """False where the server's own row is gone: it must register under a new boot id."""
     held: frozenset[tuple[str, int]]
     """The (session, generation) pairs that still hold; a process for any other must leave its room."""
+    stops: Mapping[tuple[str, int], Stop] = field(default_factory=dict)
+    """When those that hold end by themselves."""

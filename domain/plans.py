@@ -77,6 +77,11 @@ def calculate_expiry(plan: Plan) -> Expiry:
     return Expiry(plan_seconds=plan.max_session_seconds, enforced_seconds=min(plan.max_session_seconds, cap))
 
 
+def shorter(plan_seconds: float | None, wanted_seconds: float | None) -> float | None:
+    """The limit of a session that asked to be shorter than its plan allows; None where there is neither."""
+    return min((limit for limit in (plan_seconds, wanted_seconds) if limit is not None), default=None)
+
+
 def expires_at(started_at: datetime, seconds: float | None) -> datetime | None:
     """The moment `seconds` after the start; None stays None."""
     return None if seconds is None else started_at + timedelta(seconds=seconds)

@@ -12,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from domain.failures import FailureCode, Refused
+from domain.leases import Stop
 from domain.session import EndReason
+from presence.holding import Hold
 from presence.pictures import load_portrait
 from presence.pictures import warm_up as warm_pictures
 from presence.playback import Playback
-from presence.processes.protocol import Event, Join, Published, RoomSeen, Served
+from presence.processes.protocol import Asks, Event, Held, Join, Published, RoomSeen, Served, Speaks
 from presence.renderers.base import Pixels, Renderer, Track
 from presence.renderers.marker import MarkedRenderer
 from presence.renderers.registry import find_renderer
@@ -31,6 +33,7 @@ log = logging.getLogger(__name__)
 
 PUBLISH_WITHIN_S = 3.0
 SERVED_EVERY_S = 1.0
+SPEECH_LOOK_S = 0.1
 GOODBYE_S = 0.1
 """What the last message has to leave the machine."""
 LIVEKIT = ("livekit", "proxy")
@@ -66,6 +69,8 @@ class AvatarSession:
         self._renderer: Renderer = StillRenderer()
         self._speech = SpeechQueue(asyncio.get_running_loop(), SoxrResampler)
         self._room = open_room(join.platform, self._video_format(), self._on_seen, self._speech)
+        self._hold = Hold(self._room.warn, self._ask)
+        self._room.on_return(self._ask)
 
     @property
     def published(self) -> bool:
@@ -93,11 +98,21 @@ class AvatarSession:
                 raise
             self._on_published(publication, started)
             reporting = tasks.create_task(self._report_served())
+            hearing = tasks.create_task(self._report_speech())
             await self._room.announce("connected")
-            reason = await self._room.wait_lost()
-            playing.cancel()
-            reporting.cancel()
-        return reason
+            lost, over = tasks.create_task(self._room.wait_lost()), tasks.create_task(self._hold.wait_over())
+            done, _ = await asyncio.wait({lost, over}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (lost, over, playing, reporting, hearing):
+                task.cancel()
+        if lost in done:
+            return lost.result()
+        await self.leave(over.result())
+        return over.result()
+
+    def renewed(self, held: Held) -> None:
+        """The server says that the lease still holds, and when the session ends."""
+        stop = None if held.stop_in_ms is None else Stop(in_s=held.stop_in_ms / 1000, reason=held.stop_reason)
+        self._hold.renewed(stop)
 
     async def leave(self, reason: str) -> None:
         """Tell the room why, and leave it; at most a second, whatever the room does."""
@@ -130,6 +145,18 @@ class AvatarSession:
                 publish_ms=int((self._published_at - started) * 1000),
             )
         )
+
+    async def _report_speech(self) -> None:
+        speaking = False
+        while True:
+            if speaking == self._speech.quiet:
+                speaking = not speaking
+                self._report(Speaks(speaking=speaking))
+            await asyncio.sleep(SPEECH_LOOK_S)
+
+    def _ask(self) -> None:
+        """Ask whether this generation still holds: while it was away, another may have been sent."""
+        self._report(Asks())
 
     async def _report_served(self) -> None:
         while True:

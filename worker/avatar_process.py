@@ -8,13 +8,14 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 import msgspec
 
 from domain.failures import FailureCode, Refused
 from domain.session import EndReason
 from presence.processes import protocol
-from presence.processes.protocol import Join, JoinFailed, Leave, Left, Ready
+from presence.processes.protocol import Held, Join, JoinFailed, Leave, Left, Ready
 from presence.redaction import RedactingFormatter, Redactor
 from presence.session import AvatarSession, warm_up
 
@@ -82,10 +83,19 @@ class Commands:
         """The next command."""
         return await self._queue.get()
 
-    async def next_leave(self) -> Leave:
-        """The next Leave; a second join is ignored."""
+    async def next_join(self) -> Join | Leave:
+        """The first Join, or a Leave before it."""
+        while not isinstance(command := await self.next(), Join | Leave):
+            log.warning("told to hold before a join")
+        return command
+
+    async def next_leave(self, held: Callable[[Held], None]) -> Leave:
+        """The next Leave; `held` is called for what comes before, and a second join is ignored."""
         while not isinstance(command := await self.next(), Leave):
-            log.error("told to join twice")
+            if isinstance(command, Held):
+                held(command)
+            else:
+                log.error("told to join twice")
         return command
 
     async def _read(self) -> None:
@@ -108,7 +118,7 @@ async def serve(events: EventPipe, redactor: Redactor) -> int:
     await commands.listen()
     warm_up()
     events.send(Ready())
-    command = await commands.next()
+    command = await commands.next_join()
     if isinstance(command, Leave):
         return 0
     try:
@@ -123,7 +133,7 @@ async def serve(events: EventPipe, redactor: Redactor) -> int:
 async def stay(session: AvatarSession, commands: Commands, events: EventPipe, watchdog: Watchdog) -> int:
     """Run a session until it ends by itself or is told to. Refused if it never joined."""
     running = asyncio.create_task(session.run())
-    told = asyncio.create_task(commands.next_leave())
+    told = asyncio.create_task(commands.next_leave(session.renewed))
     await asyncio.wait({running, told}, return_when=asyncio.FIRST_COMPLETED)
     if running.done() and (error := running.exception()) is not None:
         watchdog.leave_soon()

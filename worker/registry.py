@@ -41,6 +41,7 @@ ROLES: dict[str, Role] = {
         ),
         activities=(
             "activities.avatars:AvatarActivities",
+            "activities.extensions:ExtensionActivities",
             "activities.leases:LeaseActivities",
             "activities.lifecycle:LifecycleActivities",
             "activities.managed_rooms:ManagedRoomActivities",

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 from database.avatar_servers import AvatarServers
@@ -40,6 +41,12 @@ class Renewal:
         self._servers = servers
         self._seats = seats
         self._leaving: dict[Seat, asyncio.Task[None]] = {}
+        self._renewed_at = time.monotonic()
+
+    @property
+    def silent_s(self) -> float:
+        """Since when the database has taken no renewal."""
+        return time.monotonic() - self._renewed_at
 
     async def register(self) -> None:
         """Make the server known, however long the database is away."""
@@ -56,24 +63,27 @@ class Renewal:
 
     async def run(self) -> None:
         """Renew for ever; ServerForgotten when the server has to start anew."""
-        renewed_at = time.monotonic()
+        self._renewed_at = time.monotonic()
         while True:
+            self._seats.asked.clear()
             began = time.monotonic()
             told = self._seats.serving()
             try:
                 answer = await self._servers.renew(self._boot.boot_id, told)
             except Refused as trouble:
                 log.warning("renewal failed: %s", trouble)
-                if time.monotonic() - renewed_at > LEAVE_AFTER_S:
+                if self.silent_s > LEAVE_AFTER_S:
                     raise ServerForgotten(f"no renewal for {LEAVE_AFTER_S:.0f} s") from None
                 await asyncio.sleep(AGAIN_S)
                 continue
             if not answer.known:
                 raise ServerForgotten("the database has forgotten this boot")
-            renewed_at = time.monotonic()
+            self._renewed_at = time.monotonic()
+            self._seats.hold(answer)
             # Only of those that were told: who sat down meanwhile was leased after the database looked.
             self._dismiss({(one.session_id, one.generation) for one in told} - answer.held)
-            await asyncio.sleep(max(EVERY_S - (time.monotonic() - began), 0))
+            with suppress(TimeoutError):  # who asks is answered by the next renewal, and that at once
+                await asyncio.wait_for(self._seats.asked.wait(), max(EVERY_S - (time.monotonic() - began), 0))
 
     async def close(self) -> None:
         """Leave every room and take the server off the list."""

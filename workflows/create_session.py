@@ -1,9 +1,9 @@
 """A session from request to end: a ladder of named steps, then one loop of timers, then the end."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError
@@ -15,18 +15,25 @@ with workflow.unsafe.imports_passed_through():
         REPORT_ROOM,
         CreateSessionInput,
         EndSession,
+        ExtendSession,
+        MoveAway,
+        MovedAway,
         RoomSeen,
         SessionEnded,
+        SessionExtended,
         SessionOutcome,
         SessionStarted,
     )
     from domain.failures import FailureCode
-    from domain.session import EndReason, Life, LifeTimers, RoomOccupancy, SessionStatus
+    from domain.plans import shorter
+    from domain.session import Due, EndReason, Life, LifeTimers, RoomOccupancy, SessionStatus
 from workflows.deadline import Deadline
-from workflows.failover import join_order, move
+from workflows.extension import extend
+from workflows.failover import follows, join_order, move
 from workflows.managed_room import ManagedRoom
 from workflows.portrait_steps import MadeAvatar, discard_staged, finish_avatar, forget_avatar, make_avatar
 from workflows.presence_watch import PresenceWatch
+from workflows.relocation import relocate
 from workflows.step_options import failure, perform
 from workflows.undisturbed import undisturbed
 
@@ -53,6 +60,11 @@ class CreateSessionWorkflow:
         self._occupancy = RoomOccupancy()
         self._end_wanted: EndReason | None = None
         self._ended: SessionEnded | None = None
+        self._life: Life | None = None
+        self._older_may_run = False
+        self._unwanted_boot = ""
+        self._leaving: asyncio.Task[None] | None = None
+        self._extensions = 0
         self._last_report = (0, 0)
         self._server = ""
         self._shown: AvatarRef | None = None
@@ -64,7 +76,7 @@ class CreateSessionWorkflow:
         """Start or refuse, live, end. A refusal completes the workflow: a failed one means a fault of ours."""
         workflow.set_current_details(self._details(SessionStatus.CREATED))
         try:
-            lease, life = await self._start()
+            lease, self._life = await self._start()
         except ApplicationError as error:
             await undisturbed(self._undo(error))
             await workflow.wait_condition(workflow.all_handlers_finished)
@@ -75,8 +87,8 @@ class CreateSessionWorkflow:
         finishing = (
             asyncio.create_task(finish_avatar(self._made, command.picture)) if self._made and command.picture else None
         )
-        self._presence = PresenceWatch(command.session_id, lease, FIRST_GENERATION, life.timers.settle)
-        reason = await self._live(life)
+        self._presence = PresenceWatch(command.session_id, lease, FIRST_GENERATION, self._life.timers.settle)
+        reason = await self._live()
         ended = await undisturbed(self._end(reason))
         await undisturbed(self._presence.leave())
         await undisturbed(self._room.delete())
@@ -111,8 +123,8 @@ class CreateSessionWorkflow:
             steps.RecordStartedInput(
                 session_id=command.session_id,
                 generation=FIRST_GENERATION,
-                plan_seconds=expiry.plan_seconds,
-                enforced_seconds=expiry.enforced_seconds,
+                plan_seconds=shorter(expiry.plan_seconds, command.expires_in),
+                enforced_seconds=min(expiry.enforced_seconds, command.expires_in or expiry.enforced_seconds),
             ),
             f"record started on {lease.server}",
         )
@@ -190,18 +202,25 @@ class CreateSessionWorkflow:
 
     # --- the life ----------------------------------------------------------------------------------------------
 
-    async def _live(self, life: Life) -> str:
+    async def _live(self) -> str:
         """Stay until a request, a timer, the room or the loss of every server ends the session; the reason."""
         self._tell(SessionStatus.STARTED)
         try:
             while self._end_wanted is None:
                 if self._presence.over and (reason := await self._presence.why_over(self._is_ending)):
-                    if reason != EndReason.SERVER_LOST or not workflow.patched(FAILOVER):
+                    if not follows(reason, older_may_run=self._older_may_run) or not workflow.patched(FAILOVER):
                         return self._occupancy.explain(reason)
-                    if why_not := await self._fail_over(life):
+                    self._older_may_run = self._presence.may_still_run
+                    if why_not := await self._change_server(self._failing_over(EndReason(reason))):
                         return why_not
                     continue
-                await self._wait_for_change(life, lambda: self._presence.over)
+                if self._is_unwanted():
+                    why_not = await self._change_server(self._relocating())
+                    self._unwanted_boot = ""
+                    if why_not:
+                        return why_not
+                    continue
+                await self._wait_for_change(lambda: self._presence.over or self._is_unwanted())
         except asyncio.CancelledError:
             return EndReason.TERMINATED
         return self._end_wanted
@@ -209,29 +228,48 @@ class CreateSessionWorkflow:
     def _is_ending(self) -> bool:
         return self._end_wanted is not None
 
-    async def _wait_for_change(self, life: Life, changed: Callable[[], bool]) -> None:
+    def _is_unwanted(self) -> bool:
+        return self._presence.lease.boot_id == self._unwanted_boot
+
+    def _next_due(self) -> Due:
+        assert self._life is not None  # noqa: S101 - a session that runs has a life
+        return self._life.next_due(self._occupancy)
+
+    async def _wait_for_change(self, changed: Callable[[], bool]) -> None:
         """One timer: the next thing that would end the session if nothing happened."""
-        due = life.next_due(self._occupancy)
+        due = self._next_due()
         try:
             await workflow.wait_condition(
-                lambda: self._is_ending() or changed() or life.next_due(self._occupancy) != due,
+                lambda: self._is_ending() or changed() or self._next_due() != due,
                 timeout=max(due.at - workflow.now(), timedelta(0)),
                 timeout_summary=f"{due.reason} at {due.at:%F %T} UTC",
             )
         except TimeoutError:
-            self._end_wanted = due.reason
+            self._end_wanted = self._end_wanted or due.reason
 
-    async def _fail_over(self, life: Life) -> str | None:
-        """Move to another server, while requests and timers may end the session; the end reason if that failed."""
+    def _failing_over(self, cause: EndReason) -> Coroutine[Any, Any, PresenceWatch | EndReason]:
         assert self._shown is not None  # noqa: S101 - a session that runs shows an avatar
-        moving = asyncio.create_task(move(self._command, self._shown, self._presence.generation, life.timers.settle))
-        while not moving.done() and not self._is_ending():
-            await self._wait_for_change(life, moving.done)
-        if not moving.done():
-            moving.cancel()
-            await workflow.wait([moving])
+        return move(self._command, self._shown, self._presence.generation, self._presence.settle, cause)
+
+    async def _relocating(self) -> PresenceWatch | EndReason | None:
+        """Leave the server that is to be stopped, if another has a slot; where none has, the wish is over."""
+        assert self._shown is not None  # noqa: S101 - a session that runs shows an avatar
+        before = self._presence
+        moved = await relocate(self._command, self._shown, before, before.settle)
+        if isinstance(moved, PresenceWatch):
+            self._leaving = asyncio.create_task(before.leave())
+        return moved
+
+    async def _change_server(self, changing: Coroutine[Any, Any, PresenceWatch | EndReason | None]) -> str | None:
+        """Change the server, while requests and timers may end the session; the end reason if that failed."""
+        task = asyncio.create_task(changing)
+        while not task.done() and not self._is_ending():
+            await self._wait_for_change(task.done)
+        if not task.done():
+            task.cancel()
+            await workflow.wait([task])
             return None
-        moved = moving.result()
+        moved = task.result()
         if isinstance(moved, PresenceWatch):
             self._presence, self._server = moved, moved.server
             self._tell(SessionStatus.STARTED)
@@ -286,6 +324,28 @@ class CreateSessionWorkflow:
         await workflow.wait_condition(lambda: self._ended is not None)
         assert self._ended is not None  # noqa: S101 - the condition above
         return self._ended
+
+    @workflow.update
+    async def extend(self, wanted: ExtendSession) -> SessionExtended:
+        """Let the session end later, within its plan; answers when that is recorded, or raises the refusal."""
+        await workflow.wait_condition(lambda: bool(self._life or self._refusal))
+        if self._life is None or self._is_ending() or self._ended:
+            raise failure(FailureCode.SESSION_ENDED, "the session has ended")
+        self._extensions += 1
+        self._life, extended = await extend(self._command.session_id, self._extensions, self._life, wanted)
+        return extended
+
+    @workflow.update
+    async def move_away(self, wanted: MoveAway) -> MovedAway:
+        """Leave an avatar server that is to be stopped; answers where the session is then, moved or not."""
+        await workflow.wait_condition(lambda: bool(self._life or self._refusal))
+        if self._life is None:
+            raise failure(FailureCode.SESSION_ENDED, "the session has ended")
+        if self._presence.lease.boot_id == wanted.boot_id and self._ended is None:
+            self._unwanted_boot = wanted.boot_id
+            await workflow.wait_condition(lambda: not self._unwanted_boot or self._ended is not None)
+        lease = self._presence.lease
+        return MovedAway(boot_id=lease.boot_id, server=lease.server)
 
     @workflow.signal(name=REPORT_ROOM)
     def report_room(self, seen: RoomSeen) -> None:

@@ -39,22 +39,29 @@ def join_order(command: CreateSessionInput, avatar: AvatarRef, lease: steps.Leas
     return steps.join_room, wanted, f"join the {command.room.platform} room from {lease.server}{again}"
 
 
+def follows(reason: str, *, older_may_run: bool) -> bool:
+    """Is the avatar to be sent again, by another generation, after the present one is over for a reason?
+
+    Where an older generation was given up without a word, it may have woken up and taken the identity: then the room
+    belongs to the newer one, which goes in again, once (design rule 10).
+    """
+    return reason == EndReason.SERVER_LOST or (reason == EndReason.IDENTITY_TAKEN and older_may_run)
+
+
 async def move(
-    command: CreateSessionInput, avatar: AvatarRef, generation: int, settle: timedelta
+    command: CreateSessionInput, avatar: AvatarRef, generation: int, settle: timedelta, cause: EndReason
 ) -> PresenceWatch | EndReason:
     """The watch over a newer generation whose avatar is visible; the end reason where none could be had in time.
 
     The next generation's lease fences the one before. A server that fails in the join is left for a further one.
+    `cause` is what happened to the one before, for the audit trail.
     """
     until = workflow.now() + command.failover_within
     while (left := until - workflow.now()) > timedelta(0):
         try:
-            lease = await _next_lease(command.session_id, generation + 1, left)
+            lease = await next_lease(command.session_id, generation + 1, left)
             generation += 1  # AT_CAPACITY has changed nothing: the number is still free
-            step, value, summary = join_order(command, avatar, lease, generation)
-            await perform(step, value, summary=summary, queue=lease.queue)
-            await _record(command.session_id, generation, lease.server)
-            return PresenceWatch(command.session_id, lease, generation, settle)
+            return await join(command, avatar, lease, generation, settle, cause)
         except ApplicationError as error:
             code = FailureCode(error.type or FailureCode.INTERNAL_ERROR)
             if code in WHY_NOT_AGAIN:
@@ -63,12 +70,24 @@ async def move(
     return EndReason.SERVER_LOST
 
 
-async def _next_lease(session_id: str, generation: int, within: timedelta) -> steps.LeaseServerResult:
+async def join(
+    command: CreateSessionInput,
+    avatar: AvatarRef,
+    lease: steps.LeaseServerResult,
+    generation: int,
+    settle: timedelta,
+    cause: EndReason,
+) -> PresenceWatch:
+    """The watch over a generation that has a lease and goes into the room now."""
+    step, value, summary = join_order(command, avatar, lease, generation)
+    await perform(step, value, summary=summary, queue=lease.queue)
+    moved = steps.RecordMovedInput(session_id=command.session_id, generation=generation, cause=cause)
+    await perform(steps.record_moved, moved, summary=f"record that {lease.server} took over: {cause}")
+    return PresenceWatch(command.session_id, lease, generation, settle)
+
+
+async def next_lease(session_id: str, generation: int, within: timedelta) -> steps.LeaseServerResult:
+    """A slot for the next generation, which fences the one before; AT_CAPACITY has changed nothing."""
     asked = steps.LeaseServerInput(session_id=session_id, generation=generation)
     summary = f"lease another avatar server, generation {generation}"
     return await perform(steps.lease_server, asked, summary=summary, within=within)
-
-
-async def _record(session_id: str, generation: int, server: str) -> None:
-    moved = steps.RecordMovedInput(session_id=session_id, generation=generation, cause=EndReason.SERVER_LOST)
-    await perform(steps.record_moved, moved, summary=f"record that {server} took over")

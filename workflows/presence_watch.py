@@ -13,11 +13,14 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from contracts import steps
+    from domain.failures import FailureCode
     from domain.session import EndReason
 from workflows.step_options import perform, start
 
 BETWEEN_LOOKS = timedelta(seconds=1.5)
 """A living server renews its leases every second."""
+UNSURE = frozenset({FailureCode.TEMPORARILY_UNAVAILABLE})
+"""What a server says that could not renew for a while: it may be cut off, or the database may be away for everybody."""
 AFTER_AN_OUTAGE = timedelta(seconds=5)
 """A database that has just come back has not heard from anybody yet."""
 
@@ -27,11 +30,19 @@ class PresenceWatch:
 
     def __init__(self, session_id: str, lease: steps.LeaseServerResult, generation: int, settle: timedelta) -> None:
         self._session_id = session_id
-        self._settle = settle
+        self.settle = settle
+        """Who is gone for less is not reported as gone."""
         self._lease = lease
         self.generation = generation
         """The fencing number of the lease."""
+        self.may_still_run = False
+        """Was the server given up without a word, so that its avatar may come back to life?"""
         self._stay = self._attach("stay in the room")
+
+    @property
+    def lease(self) -> steps.LeaseServerResult:
+        """Where the avatar is."""
+        return self._lease
 
     @property
     def server(self) -> str:
@@ -48,9 +59,10 @@ class PresenceWatch:
         try:
             return (await self._stay).reason
         except ActivityError as error:
-            if isinstance(error.cause, ApplicationError):
+            if isinstance(error.cause, ApplicationError) and error.cause.type not in UNSURE:
                 return EndReason.SERVER_LOST
         if await self._lost(stop):
+            self.may_still_run = True
             return EndReason.SERVER_LOST
         if not stop():
             self._stay = self._attach("attach again after an outage")
@@ -65,7 +77,7 @@ class PresenceWatch:
     def _attach(self, what: str) -> workflow.ActivityHandle[steps.StayInRoomResult]:
         return start(
             steps.stay_in_room,
-            steps.StayInRoomInput(session_id=self._session_id, generation=self.generation, settle=self._settle),
+            steps.StayInRoomInput(session_id=self._session_id, generation=self.generation, settle=self.settle),
             summary=f"{what} on {self._lease.server}, generation {self.generation}",
             queue=self._lease.queue,
         )

@@ -74,6 +74,7 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     steps.record_avatar: _local(),
     steps.record_started: _local(),
     steps.record_moved: _local(),
+    steps.record_extended: _local(),
     steps.record_ended: _local(),
     steps.look_at_lease: _local(attempts=1),
     # What timers cannot see: looked for again within seconds, so one attempt is enough.
@@ -87,11 +88,18 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     ),
     # The room: once only, on the leased server. What follows a failure is the workflow's decision, not a retry's.
     steps.join_room: StepOptions(queue=LEASED, timeout=timedelta(seconds=9), attempts=1, pick_up=timedelta(seconds=2)),
+    steps.await_quiet: StepOptions(
+        queue=LEASED,
+        timeout=timedelta(minutes=5),
+        attempts=1,
+        heartbeat=timedelta(seconds=3),
+        pick_up=timedelta(seconds=2),
+    ),
     steps.stay_in_room: StepOptions(
         queue=LEASED,
         timeout=timedelta(hours=25),
         attempts=1,
-        heartbeat=timedelta(seconds=4),
+        heartbeat=timedelta(seconds=3),
         pick_up=timedelta(seconds=5),
         cancellation=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     ),

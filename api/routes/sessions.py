@@ -1,4 +1,4 @@
-"""Sessions: create, read, end."""
+"""Sessions: create, read, extend, end."""
 
 from litestar import Router, get, post, route
 from litestar.di import NamedDependency
@@ -10,6 +10,7 @@ from api.auth import SECURED, AccountId
 from api.managed_rooms import entrance
 from api.pictures import discarded_if_unavailable
 from api.routes.session_aliases import delete_session, start_session
+from api.routes.session_extension import extend_session
 from api.routes.session_reading import get_timeline, list_sessions
 from api.routes.shared import AWAY, NOT_FOUND, UNAUTHORIZED, SessionId, own_session
 from api.services import Services
@@ -91,6 +92,7 @@ sessions_router = Router(
         list_sessions,
         get_session,
         get_timeline,
+        extend_session,
         end_session,
         start_session,
         delete_session,

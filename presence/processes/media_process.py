@@ -5,13 +5,27 @@ import contextlib
 import logging
 import signal
 from asyncio.subprocess import Process
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
 
 from domain.failures import FailureCode, Refused
+from domain.leases import Stop
 from presence.processes import protocol
-from presence.processes.protocol import Join, JoinFailed, Leave, Left, Published, Ready, RoomSeen, Served
+from presence.processes.protocol import (
+    Asks,
+    Held,
+    Join,
+    JoinFailed,
+    Leave,
+    Left,
+    Published,
+    Ready,
+    RoomSeen,
+    Served,
+    Speaks,
+)
 from presence.redaction import Redactor
 
 log = logging.getLogger(__name__)
@@ -23,6 +37,10 @@ LEAVE_WITHIN_S = 2.5
 _ANSWER_S = 0.6
 """What a child needs after its connect bound to publish or to report that it could not."""
 _SHORTEST_CONNECT_S = 0.5
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +73,12 @@ class MediaProcess:
         self._state = MediaState()
         self._changed = asyncio.Event()
         self._served_ms = 0
+        self._speaking = False
         self._left: Left | None = None
         self.session: Join | None = None
         """The join that this process was given."""
+        self.on_ask: Callable[[], None] = _nothing
+        """Called when the process asks whether its generation still holds."""
         self._tasks = [loop.create_task(self._read_events()), loop.create_task(self._read_log())]
 
     @property
@@ -79,6 +100,11 @@ class MediaProcess:
     def served_ms(self) -> int:
         """How long the avatar has been visible, as last reported."""
         return self._served_ms
+
+    @property
+    def speaking(self) -> bool:
+        """Has the avatar something to say, or more to come?"""
+        return self._speaking
 
     @property
     def publication(self) -> Published | None:
@@ -138,6 +164,12 @@ class MediaProcess:
             self.kill()
             return await self.wait_ended()
 
+    def hold(self, stop: Stop | None) -> None:
+        """Tell the avatar that its lease was renewed, and when its session ends. Nothing before it is in the room."""
+        if self.publication is not None and self.alive:
+            in_ms = None if stop is None else round(stop.in_s * 1000)
+            self._send(Held(stop_in_ms=in_ms, stop_reason=stop.reason if stop else ""))
+
     async def wait_ended(self) -> Ended:
         """How the process ended, once it has."""
         state = self._state
@@ -192,6 +224,10 @@ class MediaProcess:
                 self._outcome.set_result(event)
             case RoomSeen():
                 self._change(MediaState(version=self._state.version + 1, room=event))
+            case Speaks():
+                self._speaking = event.speaking
+            case Asks():
+                self.on_ask()
             case Served():
                 self._served_ms = event.served_ms
             case Left():

@@ -52,6 +52,14 @@ class Leave(msgspec.Struct, frozen=True, kw_only=True, tag="leave"):
     reason: str = ""
 
 
+class Held(msgspec.Struct, frozen=True, kw_only=True, tag="held"):
+    """The lease still holds: the server has just renewed it. Said about once a second, or the avatar leaves."""
+
+    stop_in_ms: int | None = None
+    """After how long the session ends by itself; the room is warned before."""
+    stop_reason: str = ""
+
+
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):
     """The imports are done: a join starts at once."""
 
@@ -93,6 +101,16 @@ class Served(msgspec.Struct, frozen=True, kw_only=True, tag="served"):
     served_ms: int
 
 
+class Speaks(msgspec.Struct, frozen=True, kw_only=True, tag="speaks"):
+    """The avatar begins to speak, or has nothing more to say."""
+
+    speaking: bool
+
+
+class Asks(msgspec.Struct, frozen=True, kw_only=True, tag="asks"):
+    """The process came back to its room, or to itself, after a while: does its generation still hold?"""
+
+
 class Left(msgspec.Struct, frozen=True, kw_only=True, tag="left"):
     """The avatar is out of the room; the process exits. `reason` is an EndReason, or LEFT."""
 
@@ -100,8 +118,8 @@ class Left(msgspec.Struct, frozen=True, kw_only=True, tag="left"):
     served_ms: int
 
 
-Command = Join | Leave
-Event = Ready | Published | JoinFailed | RoomSeen | Served | Left
+Command = Join | Held | Leave
+Event = Ready | Published | JoinFailed | RoomSeen | Served | Speaks | Asks | Left
 
 _encoder = msgspec.json.Encoder()
 _commands: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)

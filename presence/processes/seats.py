@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from domain.leases import Serving
+from domain.leases import RenewalAnswer, Serving
 from presence.processes.media_process import MediaProcess
 from presence.processes.pool import MediaPool
 from presence.processes.protocol import Join, Published
@@ -24,6 +24,8 @@ class Seats:
         self._pool = pool
         self._taken: dict[Seat, MediaProcess] = {}
         self._joining: dict[Seat, asyncio.Lock] = {}
+        self.asked = asyncio.Event()
+        """Set when a process asks whether its generation still holds; who answers clears it."""
 
     def get(self, session_id: str, generation: int) -> MediaProcess | None:
         """The process in a seat, alive or not."""
@@ -40,6 +42,11 @@ class Seats:
             for (session_id, generation), process in self._taken.items()
         ]
 
+    def hold(self, answer: RenewalAnswer) -> None:
+        """Tell those that still hold so, and when their sessions end."""
+        for seat in answer.held & self._taken.keys():
+            self._taken[seat].hold(answer.stops.get(seat))
+
     async def sit(self, join: Join) -> Published:
         """Join the room, or return what the seat's process has already published; Refused if the join fails."""
         seat = (join.session_id, join.generation)
@@ -55,6 +62,7 @@ class Seats:
             return process.publication
         process = await self._pool.take()
         self._taken[seat] = process
+        process.on_ask = self.asked.set
         try:
             return await process.join(join)
         except BaseException:

@@ -60,6 +60,12 @@ class AvatarRoom(MediaSink, Protocol):
     async def announce(self, state: str, reason: str = "") -> None:
         """Tell the room of the session's state; a failure is logged, never raised."""
 
+    async def warn(self, reason: str, seconds_left: int) -> None:
+        """Tell the room that the session will end soon, and as what; a failure is logged, never raised."""
+
+    def on_return(self, listener: Callable[[], None]) -> None:
+        """Call when the connection was lost for a while and is there again."""
+
     async def wait_lost(self) -> EndReason:
         """Why the room was lost, once it is. After ROOM_ENCRYPTED the avatar is still in it."""
 

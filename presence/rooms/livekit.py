@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from collections.abc import Callable, Mapping
 
 from livekit import rtc
 from livekit.rtc import TrackSource
@@ -22,6 +23,7 @@ from presence.speech.speech_queue import SpeechQueue
 log = logging.getLogger(__name__)
 
 STATE_TOPIC = "session.state"
+WARNING_TOPIC = "session.warning"
 _QUEUE_MS = 400
 _ANNOUNCE_WITHIN_S = 0.3
 _DISCONNECT_WITHIN_S = 0.5
@@ -124,12 +126,23 @@ class LiveKitRoom:
 
     async def announce(self, state: str, reason: str = "") -> None:
         """Tell the room of the session's state; a failure is logged, never raised."""
-        payload = {"state": state} | ({"reason": reason} if reason else {})
+        await self._say(STATE_TOPIC, {"state": state} | ({"reason": reason} if reason else {}))
+
+    async def warn(self, reason: str, seconds_left: int) -> None:
+        """Tell the room that the session will end soon; a failure is logged, never raised."""
+        await self._say(WARNING_TOPIC, {"type": WARNING_TOPIC, "reason": reason, "seconds_left": seconds_left})
+
+    async def _say(self, topic: str, payload: Mapping[str, object]) -> None:
+        """A packet to everybody in the room."""
         try:
             async with asyncio.timeout(_ANNOUNCE_WITHIN_S):
-                await self._room.local_participant.publish_data(json.dumps(payload), reliable=True, topic=STATE_TOPIC)
+                await self._room.local_participant.publish_data(json.dumps(payload), reliable=True, topic=topic)
         except (TimeoutError, rtc.participant.PublishDataError):
-            log.warning("the room could not be told that the session is %s", state)
+            log.warning("the room could not be told: %s", payload)
+
+    def on_return(self, listener: Callable[[], None]) -> None:
+        """Call when the SDK has reconnected."""
+        self._room.on("reconnected", listener)
 
     async def wait_lost(self) -> EndReason:
         """Why the room was lost, once it is."""

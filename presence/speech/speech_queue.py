@@ -19,6 +19,8 @@ HOLD_S: Final = 0.1
 """Less than a frame of sound waits so long for the rest of the frame; then it is played as it is."""
 PAUSE_S: Final = 0.3
 """A segment that got no further sound for so long is a pause in which the avatar does not speak."""
+SETTLED_S: Final = 1.0
+"""A segment that is dry for so long is a pause between two utterances; some streams never end."""
 LOST_END_S: Final = 10.0
 """A segment that is dry for so long is reported as played: the word that it ended was lost, or will never be said."""
 _HEAD_START: Final = SAMPLE_RATE * 8 // 100
@@ -62,6 +64,17 @@ class SpeechQueue:
     def buffered_s(self) -> float:
         """Seconds of speech that wait."""
         return sum(segment.buffered for segment in self._segments) / SAMPLE_RATE
+
+    @property
+    def quiet(self) -> bool:
+        """Is there nothing to say, and nothing to come that was begun?"""
+        now = self._clock.time()
+        return all(
+            not segment.buffered
+            and segment.quiet_from <= now
+            and (segment.exhausted or now - max(segment.fed_at, segment.quiet_from) >= SETTLED_S)
+            for segment in self._segments
+        )
 
     def open(self, speech_format: SpeechFormat, listener: SegmentListener | None = None) -> Segment:
         """A new segment behind all others."""

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import pytest
 from temporalio.activity import ActivityCancellationDetails
 from temporalio.client import Client
@@ -409,3 +410,25 @@ async def staying_again(scene: Scene) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_server_that_cannot_renew_says_so(scene: Scene) -> None:
+    """The long step ends by a code that makes the workflow look at the lease; the avatar stays where it is."""
+    scene.activities._silent_s = lambda: 31.0
+    await scene.activities.join_room(scene.join())
+    refused = await refusal(ActivityEnvironment().run(scene.activities.stay_in_room, scene.stay()))
+    assert refused.type == FailureCode.TEMPORARILY_UNAVAILABLE
+    assert scene.seats.dismissed == []
+
+
+async def test_quiet_is_waited_for_and_not_for_ever(scene: Scene) -> None:
+    """An avatar that speaks is waited for within a bound; one that is silent, or gone, is quiet."""
+    await scene.activities.join_room(scene.join())
+    scene.process.speaking = True
+    wanted = steps.AwaitQuietInput(session_id=scene.session_id, generation=1, within=timedelta(seconds=0.2))
+    environment = ActivityEnvironment()
+    assert not (await environment.run(scene.activities.await_quiet, wanted)).quiet
+    scene.process.speaking = False
+    assert (await environment.run(scene.activities.await_quiet, wanted)).quiet
+    gone = msgspec.structs.replace(wanted, generation=2)
+    assert (await environment.run(scene.activities.await_quiet, gone)).quiet

@@ -358,3 +358,20 @@ def test_whatever_happens_each_segment_is_finished_once(actions: list[tuple[str,
         assert mine[0] == "started" or position_s == 0
         if mine[-1] == "finished":
             assert position_s == pytest.approx(sent[int(number)] / SAMPLE_RATE, abs=0.001)
+
+
+def test_it_is_quiet_between_utterances() -> None:
+    """Silent before and after a segment, not while it plays or waits for more; a stream that never ends has pauses."""
+    stage = Stage()
+    assert stage.queue.quiet
+    stage.say(0.2)
+    assert not stage.queue.quiet
+    stage.play(12)
+    assert stage.queue.quiet
+    endless = stage.say(0.2, "endless", end=False)
+    stage.play(12)
+    assert not stage.queue.quiet
+    stage.play(round(speech_queue.SETTLED_S / FRAME_S) + 1)
+    assert stage.queue.quiet
+    stage.queue.push(endless, tone(0.2).tobytes())
+    assert not stage.queue.quiet

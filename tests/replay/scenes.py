@@ -10,12 +10,13 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHistory, Wor
 from temporalio.exceptions import ApplicationError
 
 from contracts import queues, steps
-from contracts.session_workflow import EndSession, RoomAddress, RoomSeen
+from contracts.session_workflow import EndSession, ExtendSession, MoveAway, RoomAddress, RoomSeen
 from contracts.upload_workflow import UploadFaceInput
 from domain.failures import FailureCode
+from domain.session import EndReason
 from support.eventually import eventually
 from support.session_commands import Running, command, create, new_session_id, staged_picture
-from support.stand_in_steps import Script, StandInSteps
+from support.stand_in_steps import BOOT, Script, StandInSteps
 from workflows.create_session import CreateSessionWorkflow
 from workflows.upload_face import UploadFaceWorkflow
 
@@ -171,6 +172,44 @@ async def managed_room(client: Client, script: Script, session_id: str) -> None:
     await end(running)
 
 
+async def identity_taken(client: Client, script: Script, session_id: str) -> None:
+    """A server was given up without a word, woke up and took the identity; the next time somebody does, that is it."""
+    stays = iter(["silent", "identity_taken", "identity_taken"])
+
+    async def stay(_: Any) -> steps.StayInRoomResult:
+        if (what := next(stays)) == "silent":
+            await asyncio.sleep(60)
+        return steps.StayInRoomResult(reason=what, served_ms=0)
+
+    script.handlers["stay_in_room"] = stay
+    script.server_alive = False
+    await create(client, command(session_id))
+
+
+async def drained(client: Client, script: Script, session_id: str) -> None:
+    """A server is to be stopped: the session moves to another, and is ended when that is to be stopped too."""
+    _, running = await create(client, command(session_id))
+    await eventually(lambda: "stay_in_room" in script.names)
+    script.boot_id = "another"
+    await running.execute_update(CreateSessionWorkflow.move_away, MoveAway(boot_id=BOOT))
+    await eventually(lambda: script.left and script.names.count("stay_in_room") == 2)
+    await settled(running)
+    script.refusals["lease_server"] = FailureCode.AT_CAPACITY
+    await running.execute_update(CreateSessionWorkflow.move_away, MoveAway(boot_id="another"))
+    await running.execute_update(CreateSessionWorkflow.end, EndSession(reason=EndReason.DRAINED))
+
+
+async def extended(client: Client, script: Script, session_id: str) -> None:
+    """The client asks for more time, and for more than there is."""
+    script.plan_seconds = script.enforced_seconds = 1
+    _, running = await create(client, command(session_id))
+    await eventually(lambda: "stay_in_room" in script.names)
+    await running.execute_update(CreateSessionWorkflow.extend, ExtendSession(seconds=1))
+    script.refusals["record_extended"] = FailureCode.EXTENSION_LIMIT_REACHED
+    with suppress(WorkflowUpdateFailedError):
+        await running.execute_update(CreateSessionWorkflow.extend, ExtendSession(seconds=1))
+
+
 SCENES: dict[str, Scene] = {
     scene.__name__: scene
     for scene in (
@@ -194,6 +233,9 @@ SCENES: dict[str, Scene] = {
         server_lost,
         failed_over,
         managed_room,
+        identity_taken,
+        drained,
+        extended,
     )
 }
 
@@ -213,6 +255,11 @@ async def report(running: Running, *, sequence: int, people: int, agent_there: b
     """Tell who is in the room, and wait until the workflow has dealt with it: what follows must not share its task."""
     seen = RoomSeen(generation=1, sequence=sequence, people=people, agents=0, agent_there=agent_there)
     await running.signal(CreateSessionWorkflow.report_room, seen)
+    await settled(running)
+
+
+async def settled(running: Running) -> None:
+    """Wait until the workflow has dealt with everything."""
     async with asyncio.timeout(10):
         while (await running.describe()).raw_description.HasField("pending_workflow_task"):  # noqa: ASYNC110 - Temporal tells nobody
             await asyncio.sleep(0.05)

@@ -50,6 +50,11 @@ class FakeAvatarServer:
             self.serving.pop((value.session_id, value.generation), None)
             return steps.StayInRoomResult(reason="left", served_ms=0)
 
+    @steps.await_quiet.implementation
+    async def await_quiet(self, _: steps.AwaitQuietInput) -> steps.AwaitQuietResult:
+        """It never says anything."""
+        return steps.AwaitQuietResult(quiet=True)
+
     async def renew(self) -> None:
         """One renewal; avatars whose lease is gone leave."""
         told = [Serving(session_id=s, generation=g, served_ms=ms) for (s, g), ms in self.serving.items()]
@@ -69,7 +74,9 @@ class FakeAvatarServer:
         await self._servers.register(self.boot_id, "fake-1", queue, self.slots)
         renewing = asyncio.create_task(self._renew_for_ever())
         try:
-            async with Worker(client, task_queue=queue, activities=[self.join_room, self.stay_in_room]):
+            async with Worker(
+                client, task_queue=queue, activities=[self.join_room, self.stay_in_room, self.await_quiet]
+            ):
                 yield
         finally:
             renewing.cancel()

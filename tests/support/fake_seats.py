@@ -13,6 +13,8 @@ class FakeProcess:
 
     def __init__(self) -> None:
         self.served_ms = 0
+        self.speaking = False
+        self.alive = True
         self.state = MediaState()
         self._changed = asyncio.Event()
 

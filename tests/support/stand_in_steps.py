@@ -63,6 +63,8 @@ class Script:
     """Was the avatar told to leave?"""
     known_as: str | None = None
     """The avatar that the picture was recognised as."""
+    boot_id: str = BOOT
+    """What the next lease says of its server; the steps run on the same queue whatever it is."""
     twin: str | None = None
     """The avatar that was registered of the same picture meanwhile."""
     plan_seconds: float | None = None
@@ -176,8 +178,8 @@ class StandInSteps:
     async def _record_avatar(self, _: Script, __: steps.RecordAvatarInput) -> steps.Done:
         return steps.Done()
 
-    async def _lease_server(self, _: Script, __: steps.LeaseServerInput) -> steps.LeaseServerResult:
-        return steps.LeaseServerResult(boot_id=BOOT, server="stand-in-1", queue=queues.avatar_queue(BOOT))
+    async def _lease_server(self, script: Script, __: steps.LeaseServerInput) -> steps.LeaseServerResult:
+        return steps.LeaseServerResult(boot_id=script.boot_id, server="stand-in-1", queue=queues.avatar_queue(BOOT))
 
     async def _look_at_lease(self, script: Script, _: steps.LookAtLeaseInput) -> steps.LookAtLeaseResult:
         script.renewals += script.server_alive
@@ -191,6 +193,9 @@ class StandInSteps:
 
     async def _join_room(self, _: Script, value: steps.JoinRoomInput) -> steps.JoinRoomResult:
         return joined(value)
+
+    async def _await_quiet(self, _: Script, __: steps.AwaitQuietInput) -> steps.AwaitQuietResult:
+        return steps.AwaitQuietResult(quiet=True)
 
     async def _stay_in_room(self, script: Script, _: steps.StayInRoomInput) -> steps.StayInRoomResult:
         try:
@@ -207,6 +212,20 @@ class StandInSteps:
         plan = None if value.plan_seconds is None else now + timedelta(seconds=value.plan_seconds)
         return steps.RecordStartedResult(
             started_at=now, expires_at=plan, enforced_end=now + timedelta(seconds=value.enforced_seconds)
+        )
+
+    async def _record_extended(self, script: Script, value: steps.RecordExtendedInput) -> steps.RecordStartedResult:
+        script.enforced_seconds += value.seconds
+        if script.plan_seconds is not None:
+            script.plan_seconds += value.seconds
+        return await self._record_started(
+            script,
+            steps.RecordStartedInput(
+                session_id=value.session_id,
+                generation=1,
+                plan_seconds=script.plan_seconds,
+                enforced_seconds=script.enforced_seconds,
+            ),
         )
 
     async def _record_moved(self, _: Script, __: steps.RecordMovedInput) -> steps.Done:

@@ -27,6 +27,12 @@ class FakeSeats:
     sitting: set[Seat] = field(default_factory=set)
     dismissed: list[Seat] = field(default_factory=list)
     may_leave: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    answers: list[RenewalAnswer] = field(default_factory=list)
+
+    def hold(self, answer: RenewalAnswer) -> None:
+        """Take the answer for those that hold."""
+        self.answers.append(answer)
 
     def taken(self) -> set[Seat]:
         """Every seat."""
@@ -97,6 +103,19 @@ def faster(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second is a hundredth of one."""
     for name in ("EVERY_S", "AGAIN_S"):
         monkeypatch.setattr(renewal, name, 0.01)
+
+
+async def test_who_asks_is_answered_by_a_renewal_at_once() -> None:
+    """A process that comes back to its room does not wait for the next second; those that hold are told so."""
+    seats, servers = FakeSeats(sitting={("s", 1)}), FakeServers(held=frozenset({("s", 1)}))
+    servers.answering.set()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(renewal, "EVERY_S", 60.0)
+        async with running(servers, seats):
+            await eventually(lambda: len(seats.answers) == 1)
+            seats.asked.set()
+            await eventually(lambda: len(seats.answers) == 2)
+    assert seats.dismissed == []
 
 
 async def test_an_avatar_whose_lease_was_revoked_leaves(database: Database) -> None:

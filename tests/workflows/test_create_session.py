@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from contracts import queues, steps
 from contracts.portraits import AvatarRef
-from contracts.session_workflow import EndSession, RoomSeen, SessionOutcome
+from contracts.session_workflow import EndSession, ExtendSession, MoveAway, MovedAway, RoomSeen, SessionOutcome
 from domain.failures import FailureCode
 from domain.session import EndReason
 from support.eventually import eventually
@@ -331,6 +331,118 @@ async def test_a_room_that_takes_no_second_avatar_ends_the_session(
     _, running = await create(temporal, command(session_id))
     assert (await outcome_of(running)).reason == reason
     assert script.names.count("join_room") == 2
+
+
+async def test_an_identity_that_an_older_generation_took_is_taken_back_once(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """The server that was given up wakes up and enters the room: the newer generation goes in again. Not twice."""
+    stays = iter(["silent", EndReason.IDENTITY_TAKEN, EndReason.IDENTITY_TAKEN])
+
+    async def stay(_: steps.StayInRoomInput) -> steps.StayInRoomResult:
+        if (what := next(stays)) == "silent":
+            await asyncio.sleep(60)
+        return steps.StayInRoomResult(reason=what, served_ms=0)
+
+    script.handlers["stay_in_room"] = stay
+    script.server_alive = False
+    _, running = await create(temporal, command(session_id))
+    assert (await outcome_of(running)).reason == EndReason.IDENTITY_TAKEN
+    causes = [moved.cause for moved in script.asked(steps.record_moved)]
+    assert causes == [EndReason.SERVER_LOST, EndReason.IDENTITY_TAKEN]
+    assert [joined.generation for joined in script.asked(steps.join_room)] == [1, 2, 3]
+
+
+async def test_an_identity_that_somebody_else_took_ends_the_session(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """No older generation can be running: whoever came in has the room now."""
+    script.leave_reason = EndReason.IDENTITY_TAKEN
+    _, running = await create(temporal, command(session_id))
+    script.leave.set()
+    assert (await outcome_of(running)).reason == EndReason.IDENTITY_TAKEN
+    assert script.names.count("join_room") == 1
+
+
+async def test_a_server_that_cannot_renew_is_looked_at_before_it_is_given_up(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """The database may have been away for everybody: a counter that moves means to attach again."""
+
+    async def unsure(_: steps.StayInRoomInput) -> steps.StayInRoomResult:
+        del script.handlers["stay_in_room"]
+        raise ApplicationError("no renewal", type=FailureCode.TEMPORARILY_UNAVAILABLE, non_retryable=True)
+
+    script.handlers["stay_in_room"] = unsure
+    _, running = await create(temporal, command(session_id))
+    await eventually(lambda: script.names.count("stay_in_room") == 2)
+    assert script.names.count("join_room") == 1
+    await running.execute_update(CreateSessionWorkflow.end, EndSession())
+
+
+async def test_a_session_moves_away_from_a_server_that_is_to_be_stopped(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """It waits for a pause, leases elsewhere, joins, and then the old avatar is told to leave; asked twice it stays."""
+    _, running = await create(temporal, command(session_id))
+    await eventually(lambda: "stay_in_room" in script.names)
+    script.boot_id = "another"
+    moved = await running.execute_update(CreateSessionWorkflow.move_away, MoveAway(boot_id=BOOT))
+    assert moved == MovedAway(boot_id="another", server="stand-in-1")
+    await eventually(lambda: script.left and script.names.count("stay_in_room") == 2)
+    assert script.names[-5:] == ["await_quiet", *MOVE]
+    assert script.asked(steps.record_moved)[0].cause == EndReason.DRAINED
+    assert await running.execute_update(CreateSessionWorkflow.move_away, MoveAway(boot_id=BOOT)) == moved
+    ended = await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    assert ended.reason == EndReason.ENDED_BY_REQUEST
+    await outcome_of(running)
+
+
+async def test_a_session_that_no_other_server_takes_stays_where_it_is(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """Nothing has changed for it; the operator may end it as drained."""
+    once_only(script, "lease_server", FailureCode.AT_CAPACITY)
+    _, running = await create(temporal, command(session_id))
+    await eventually(lambda: "stay_in_room" in script.names)
+    stayed = await running.execute_update(CreateSessionWorkflow.move_away, MoveAway(boot_id=BOOT))
+    assert stayed.boot_id == BOOT
+    assert script.names.count("join_room") == 1
+    ended = await running.execute_update(CreateSessionWorkflow.end, EndSession(reason=EndReason.DRAINED))
+    assert ended.reason == EndReason.DRAINED
+
+
+async def test_an_extension_moves_the_expiry(temporal: Client, session_id: str, script: Script) -> None:
+    """The timer fires at the later moment, and the client is told it; each extension has a number of its own."""
+    script.plan_seconds = script.enforced_seconds = 2
+    started, running = await create(temporal, command(session_id))
+    for _ in range(2):
+        extended = await running.execute_update(CreateSessionWorkflow.extend, ExtendSession(seconds=1))
+    assert extended.expires_at is not None
+    assert started.expires_at is not None
+    assert extended.expires_at > started.expires_at
+    assert (await outcome_of(running)).reason == EndReason.EXPIRED
+    assert [one.number for one in script.asked(steps.record_extended)] == [1, 2]
+
+
+async def test_an_extension_beyond_the_plan_is_refused(temporal: Client, session_id: str, script: Script) -> None:
+    """The client gets the step's code and details, and the session goes on as it was."""
+    script.refusals["record_extended"] = FailureCode.EXTENSION_LIMIT_REACHED
+    _, running = await create(temporal, command(session_id))
+    with pytest.raises(WorkflowUpdateFailedError) as caught:
+        await running.execute_update(CreateSessionWorkflow.extend, ExtendSession(seconds=1))
+    assert isinstance(caught.value.cause, ApplicationError)
+    assert caught.value.cause.type == FailureCode.EXTENSION_LIMIT_REACHED
+    ended = await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    assert ended.reason == EndReason.ENDED_BY_REQUEST
+
+
+async def test_a_session_may_be_shorter_than_its_plan(temporal: Client, session_id: str, script: Script) -> None:
+    """The shorter limit is recorded and enforced."""
+    _, running = await create(temporal, command(session_id, expires_in=1.0))
+    assert (await outcome_of(running)).reason == EndReason.EXPIRED
+    recorded = script.asked(steps.record_started)[0]
+    assert (recorded.plan_seconds, recorded.enforced_seconds) == (1.0, 1.0)
 
 
 async def test_an_end_during_a_failover_does_not_wait_for_it(temporal: Client, session_id: str, script: Script) -> None:

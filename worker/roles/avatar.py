@@ -52,6 +52,7 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
             renderer=settings.renderer,
             av_offset_ms=settings.av_offset_ms,
         ),
+        silent_s=lambda: renewal.silent_s,
     )
     stack.push_async_callback(renewal.close)
 

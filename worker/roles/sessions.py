@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from temporalio.client import Client
 
 from activities.avatars import AvatarActivities
+from activities.extensions import ExtensionActivities
 from activities.leases import LeaseActivities
 from activities.leftovers import LeftoverActivities
 from activities.lifecycle import LifecycleActivities
@@ -18,6 +19,7 @@ from contracts import queues
 from database.accounts import Accounts
 from database.avatars import Avatars
 from database.engine import open_engine
+from database.extensions import Extensions
 from database.leases import Leases
 from database.leftovers import Leftovers
 from database.sessions import Sessions
@@ -46,6 +48,7 @@ async def open_role(settings: Settings, _: Mapping[str, str], client: Client, st
         until_stopped=reconcile,
         activities=(
             AvatarActivities(Avatars(engine), store, keep_originals=settings.keep_originals),
+            ExtensionActivities(Extensions(engine)),
             LeaseActivities(Leases(engine)),
             LifecycleActivities(Sessions(engine)),
             ManagedRoomActivities(rooms),

@@ -24,11 +24,13 @@ from support.room_listener import RoomListener
 from support.room_viewer import RoomViewer
 from support.small_avatar import small_avatar
 from support.speech_bench import tone
+from support.steadiness import check_lasted, three_tries
 from support.tokens import AVATAR_IDENTITY, avatar_token, person_token
 
 HEARD_WITHIN_S = 0.06
 
 
+@three_tries
 async def test_three_rooms_at_once_do_not_hear_each_other(
     livekit_server: LiveKitServer, media_pool: MediaPool, room_name: str, tmp_path: Path
 ) -> None:
@@ -49,11 +51,12 @@ async def test_three_rooms_at_once_do_not_hear_each_other(
             (told,) = await agents[room].wait_told(1, within_s=6)
             assert told["playback_position"] == pytest.approx(length, abs=0.005)
             await listeners[room].wait_silence(for_s=0.3)
-            assert listeners[room].loud_s() == pytest.approx(length, abs=HEARD_WITHIN_S)
+            check_lasted(listeners[room].loud_s(), length, HEARD_WITHIN_S)
             assert listeners[room].pitch() == pytest.approx(pitches[room], abs=8)
     assert {len(agent.told) for agent in agents.values()} == {1}
 
 
+@three_tries
 async def test_an_agent_that_is_killed_and_comes_back_is_heard(
     livekit_server: LiveKitServer, media_pool: MediaPool, room_name: str, tmp_path: Path
 ) -> None:
@@ -73,10 +76,11 @@ async def test_an_agent_that_is_killed_and_comes_back_is_heard(
             (told,) = await agent.wait_told(1)
             await listener.wait_silence()
     assert told["playback_position"] == pytest.approx(0.4, abs=0.005)
-    assert listener.loud_s(since) == pytest.approx(0.4, abs=HEARD_WITHIN_S)
+    check_lasted(listener.loud_s(since), 0.4, HEARD_WITHIN_S)
     assert len(agent.told) == 1
 
 
+@three_tries
 async def test_speech_and_positions_survive_a_restart_of_the_server(
     media_pool: MediaPool, room_name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -100,7 +104,7 @@ async def test_speech_and_positions_survive_a_restart_of_the_server(
             since = await said_again(agent, listener)
             await agent.wait_told(2, within_s=10)
             await listener.wait_silence()
-            assert listener.loud_s(since) == pytest.approx(0.5, abs=HEARD_WITHIN_S)
+            check_lasted(listener.loud_s(since), 0.5, HEARD_WITHIN_S)
             assert await call_avatar(agent.room, "lk.clear_buffer") == "ok"
             assert process.alive
         assert len(agent.told) == 2

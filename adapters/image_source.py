@@ -1,32 +1,19 @@
 """Fetches pictures by URL, from public addresses only, each looked up once and pinned. It does not try again."""
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from adapters.host_addresses import HostAddresses, Resolve
 from adapters.image_reading import MAX_BYTES
 from domain import public_addresses
 from domain.failures import FailureCode, Refused
-from domain.picture_urls import PictureUrl, check_url, not_public, redirected
+from domain.picture_urls import PictureUrl, check_url, redirected
 
 if TYPE_CHECKING:
     from adapters.pinned_http import PinnedHttp
-
-Resolve = Callable[[str], Awaitable[Sequence[str]]]
-"""All addresses of a host, as numbers; socket.gaierror where there are none."""
-
-MOST_ADDRESSES = 8
-"""All are checked, so many are tried: a name of a thousand addresses would make us knock at a thousand doors."""
-
-LOOK_UPS = 32
-"""At once. A look-up that nobody waits for any more still holds its thread until the system gives it up."""
-
-NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +45,7 @@ class PictureSource:
     ) -> None:
         self._vouched_for = frozenset(vouched_for)
         self._limits = limits or FetchLimits()
-        # Its own threads: hanging look-ups must not take those that others work in.
-        self._threads = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
-        self._resolve = resolve or self._look_up
-        self._is_public = is_public
+        self._hosts = HostAddresses(resolve, is_public)
         self._tls = tls
         self._made_http: PinnedHttp | None = None
 
@@ -84,12 +68,12 @@ class PictureSource:
 
     async def aclose(self) -> None:
         """Take no more look-ups; those under way end by themselves."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._hosts.close()
 
     async def _follow(self, url: PictureUrl) -> bytes:
         """The picture at the end of its redirects, each of them checked as the first URL was."""
         for _ in range(self._limits.redirects + 1):
-            answer = await self._http.get(url, await self._addresses(url))
+            answer = await self._http.get(url, await self._hosts.of(url))
             if isinstance(answer, bytes):
                 return answer
             url = redirected(url, answer.location, self._vouched_for)
@@ -98,30 +82,6 @@ class PictureSource:
             "The picture's host redirects too often",
             details={"reason": "redirects", "host": url.host, "limit": self._limits.redirects},
         )
-
-    async def _addresses(self, url: PictureUrl) -> list[str]:
-        """Where to connect: the host looked up once, and refused if any of its addresses is not public."""
-        if url.address is not None:
-            return [str(url.address)]
-        try:
-            found = await self._resolve(url.host)
-        except OSError as error:
-            raise _not_found(url, gone=error.errno in NO_SUCH_HOST) from None
-        except UnicodeError:
-            raise _not_found(url, gone=True) from None
-        if not found:
-            raise _not_found(url, gone=True)
-        if not url.is_vouched_for and not all(self._is_public(ip_address(address)) for address in found):
-            raise not_public(url.host)
-        return list(found[:MOST_ADDRESSES])
-
-    async def _look_up(self, host: str) -> list[str]:
-        """What the system's resolver says, best address first."""
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(
-            self._threads, lambda: socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-        )
-        return [str(address[0]) for *_, address in found]
 
     @property
     def _http(self) -> "PinnedHttp":
@@ -132,10 +92,3 @@ class PictureSource:
 
             self._made_http = PinnedHttp(max_bytes=self._limits.most_bytes, tls=self._tls)
         return self._made_http
-
-
-def _not_found(url: PictureUrl, *, gone: bool) -> Refused:
-    """The refusal of a host without addresses: final where its name does not exist."""
-    code = FailureCode.IMAGE_URL_UNUSABLE if gone else FailureCode.IMAGE_URL_UNREACHABLE
-    message = "There is no such host" if gone else "The picture's host cannot be looked up at present"
-    return Refused(code, message, details={"reason": "name", "host": url.host})

@@ -1,8 +1,8 @@
-"""One HTTP request for a picture, to addresses that were checked before. Looks up no name, follows no redirect."""
+"""One HTTP request, of a picture or a webhook, to checked addresses. Looks up no name, follows no redirect."""
 
 import socket
 import ssl
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -57,23 +57,9 @@ class PinnedHttp:
 
         Nothing is sent that the URL does not hold: no cookie, no credentials, no Referer, and no proxy is asked.
         """
-        connector = TCPConnector(
-            resolver=Pinned(addresses),
-            socket_factory=pinned_sockets(addresses),
-            ssl=self._tls,
-            use_dns_cache=False,
-            force_close=True,
-        )
         with refusing(url):
-            # A session for each request: nothing is kept from one to the next. The caller bounds the time.
             async with (
-                ClientSession(
-                    connector=connector,
-                    headers=HEADERS,
-                    cookie_jar=DummyCookieJar(),
-                    auto_decompress=False,
-                    timeout=ClientTimeout(total=None, sock_connect=None),
-                ) as session,
+                pinned_session(addresses, self._tls, HEADERS) as session,
                 session.get(URL(url.text, encoded=True), allow_redirects=False) as response,
             ):
                 if response.status in REDIRECTS and "Location" in response.headers:
@@ -101,6 +87,42 @@ class PinnedHttp:
                 "The picture is too large",
                 details={"bytes": size, "limit": self._max_bytes},
             )
+
+
+async def post(
+    url: PictureUrl,
+    addresses: Sequence[str],
+    *,
+    body: bytes,
+    headers: Mapping[str, str],
+    tls: ssl.SSLContext | None = None,
+) -> int:
+    """The status of the answer to a POST; its body is not read, and a redirect not followed. Refused as `get`."""
+    usual = {"User-Agent": HEADERS["User-Agent"], "Accept-Encoding": "identity"}
+    with refusing(url):
+        async with (
+            pinned_session(addresses, tls or ssl.create_default_context(), usual) as session,
+            session.post(URL(url.text, encoded=True), data=body, headers=headers, allow_redirects=False) as response,
+        ):
+            return response.status
+
+
+def pinned_session(addresses: Sequence[str], tls: ssl.SSLContext, headers: Mapping[str, str]) -> ClientSession:
+    """A session for one request: nothing is kept from one to the next. The caller bounds the time."""
+    connector = TCPConnector(
+        resolver=Pinned(addresses),
+        socket_factory=pinned_sockets(addresses),
+        ssl=tls,
+        use_dns_cache=False,
+        force_close=True,
+    )
+    return ClientSession(
+        connector=connector,
+        headers=headers,
+        cookie_jar=DummyCookieJar(),
+        auto_decompress=False,
+        timeout=ClientTimeout(total=None, sock_connect=None),
+    )
 
 
 class Pinned(AbstractResolver):

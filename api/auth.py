@@ -49,7 +49,7 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
     except Refused:
         await limits.count(connection, f"address:{connection.client.host if connection.client else ''}")
         raise
-    await limits.count(connection, f"key:{key_hash(key)[:32]}")
+    await limits.count(connection, f"key:{key_hash(key)[:32]}", found.requests_per_minute)
     connection.scope["state"][ACCOUNT] = found.account_id
 
 

@@ -52,6 +52,7 @@ STATUS: dict[FailureCode, int] = {
     FailureCode.CREATE_TIMED_OUT: 503,
     FailureCode.CREATE_CANCELLED: 503,
     FailureCode.TEMPORARILY_UNAVAILABLE: 503,
+    FailureCode.WEBHOOK_NOT_DELIVERED: 503,
 }
 """Every other code is the client's to mend: 400."""
 

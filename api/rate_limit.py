@@ -20,17 +20,17 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class RateLimits:
-    """Counts requests by name; 0 a minute means that nothing is counted."""
+    """Counts requests by name; 0 a minute means that nothing is counted, whatever a plan says."""
 
     store: RateLimitStore
     per_minute: int
 
     async def count(self, connection: Connection, name: str, per_minute: int | None = None) -> None:
-        """Count a request of `name`; TOO_MANY_REQUESTS beyond the limit, which is the setting unless it is given.
+        """Count a request of `name`; TOO_MANY_REQUESTS beyond the limit: the setting, or what a plan gives.
 
         Where the store of counts is away the request goes through: nobody is refused for a fault of ours.
         """
-        limit = self.per_minute if per_minute is None else per_minute
+        limit = per_minute if per_minute is not None and self.per_minute else self.per_minute
         counted = await self.store.count(name, WINDOW_S) if limit else None
         if counted is None:
             return

@@ -29,6 +29,8 @@ to 128 letters, digits and `._:=+/-`.
 Statuses 429 and 503 carry `Retry-After` in seconds. *Again* says that the same request may succeed later without a
 change. A create that failed after its admission has its code as `end_reason` too.
 
+The two `WEBHOOK_` codes are told to operators: by `greenroom webhooks`, and in Temporal.
+
 | code | status | again | what helps |
 |---|---|---|---|
 """

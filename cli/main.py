@@ -15,6 +15,7 @@ COMMANDS = {
     "migrate": "cli.processes:migrate_command",
     "render": "cli.render:render_command",
     "setup": "cli.setup_command:setup_command",
+    "webhooks": "cli.webhooks:webhooks_group",
     "worker": "cli.processes:worker_command",
 }
 

@@ -300,6 +300,34 @@ class RecordEndedResult(msgspec.Struct, frozen=True, kw_only=True):
     """None where the session was never admitted: there was nothing to end."""
 
 
+# --- webhooks ---------------------------------------------------------------------------------------------------
+
+
+class DeliverWebhookInput(msgspec.Struct, frozen=True, kw_only=True):
+    """One event for one endpoint. What it says, where to and with which secrets is looked up by the step."""
+
+    event_id: str
+    endpoint_id: str
+    round: int = 1
+    """One more for each time that it was asked for again."""
+
+
+class DeliverWebhookResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The receiver took it."""
+
+    status: int
+    """Its HTTP status; 0 where it had taken it before, or is not told any more."""
+
+
+class GiveUpWebhookInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A delivery that nobody tries any more."""
+
+    event_id: str
+    endpoint_id: str
+    round: int
+    why: str
+
+
 # --- leases and the room ----------------------------------------------------------------------------------------
 
 
@@ -453,3 +481,5 @@ stay_in_room = Step("stay_in_room", StayInRoomInput, StayInRoomResult)
 end_orphans = Step("end_orphans", LookForLeftovers, EndOrphansResult)
 release_leftovers = Step("release_leftovers", LookForLeftovers, MendedResult)
 discard_leftovers = Step("discard_leftovers", LookForLeftovers, MendedResult)
+deliver_webhook = Step("deliver_webhook", DeliverWebhookInput, DeliverWebhookResult)
+give_up_webhook = Step("give_up_webhook", GiveUpWebhookInput, Done)

@@ -20,10 +20,16 @@ class AccountKey:
 
     account_id: str
     revoked: bool
+    requests_per_minute: int | None = None
+    """Of the account's plan; None: as the settings say."""
 
 
 # Made once: every request asks this, and putting a statement together takes longer than running it.
-_BY_KEY_HASH = select(api_keys.c.account_id, api_keys.c.revoked_at).where(api_keys.c.key_hash == bindparam("key_hash"))
+_BY_KEY_HASH = (
+    select(api_keys.c.account_id, api_keys.c.revoked_at, plans.c.requests_per_minute)
+    .select_from(api_keys.join(accounts).join(plans))
+    .where(api_keys.c.key_hash == bindparam("key_hash"))
+)
 
 
 class Accounts:
@@ -74,7 +80,10 @@ class Accounts:
         """The account that a key opens, or opened; None for a key that nobody was given."""
         async with reading(self._engine) as connection:
             row = (await connection.execute(_BY_KEY_HASH, {"key_hash": key_hash})).one_or_none()
-        return None if row is None else AccountKey(account_id=row.account_id, revoked=row.revoked_at is not None)
+        if row is None:
+            return None
+        revoked = row.revoked_at is not None
+        return AccountKey(account_id=row.account_id, revoked=revoked, requests_per_minute=row.requests_per_minute)
 
     async def plan_of(self, account_id: str) -> Plan:
         """The account's plan. NOT_FOUND without an account."""

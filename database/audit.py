@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import insert, null
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from database.announcing import announce_session
 from database.instants import db_now
 from database.tables import session_events
 from domain.failures import FailureCode, Refused
 from domain.session import SessionStatus
+from domain.webhooks import WebhookEvent
 
 
 class SessionStep(StrEnum):
@@ -21,6 +23,7 @@ class SessionStep(StrEnum):
 
     ADMITTED = "admit_session"
     STARTED = "record_started"
+    ATTENDED = "record_attended"
     MOVED = "record_moved"
     EXTENDED = "record_extended"
     ENDED = "record_ended"
@@ -29,10 +32,18 @@ class SessionStep(StrEnum):
 _LEADS_TO = {
     SessionStep.ADMITTED: SessionStatus.CREATED,
     SessionStep.STARTED: SessionStatus.STARTED,
+    SessionStep.ATTENDED: SessionStatus.STARTED,
     SessionStep.MOVED: SessionStatus.STARTED,
     SessionStep.EXTENDED: SessionStatus.STARTED,
     SessionStep.ENDED: SessionStatus.ENDED,
 }
+
+_TOLD = {
+    SessionStep.STARTED: WebhookEvent.SESSION_STARTED,
+    SessionStep.ATTENDED: WebhookEvent.SESSION_FIRST_FRAME,
+    SessionStep.ENDED: WebhookEvent.SESSION_ENDED,
+}
+"""What the account's webhooks are told of, in the same transaction."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,14 +69,17 @@ async def audit(
     reason: str | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write that a step changed the session. Generation 0 where no lease is concerned, or an extension's number.
+    """Write that a step changed the session, after the change itself: webhooks tell of what stands then.
 
-    `details` are told to the account in the session's timeline.
+    Generation 0 where no lease is concerned, or an extension's number. `details` are told to the account in the
+    session's timeline.
     """
     event = {"session_id": session_id, "step": step, "generation": generation, "reason": reason}
     told = dict(details) if details else None
     row = {**event, **_run_of_step(), "details": null() if told is None else told}
     await connection.execute(insert(session_events).values(**row, status=_LEADS_TO[step], at=db_now()))
+    if step in _TOLD:
+        await announce_session(connection, session_id, _TOLD[step])
 
 
 def _run_of_step() -> dict[str, Any]:

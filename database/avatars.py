@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, and_, delete, exists, 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from database.announcing import announce
 from database.engine import reading, writing
 from database.instants import db_now, from_now
 from database.pictures import (
@@ -25,6 +26,7 @@ from database.statements import insert_if_absent
 from database.tables import avatar_portraits, avatars, sessions
 from domain.avatars import PIPELINE, AspectRatio, Avatar, Portrait
 from domain.failures import FailureCode, Refused
+from domain.webhooks import WebhookEvent
 
 
 class Avatars:
@@ -94,6 +96,9 @@ class Avatars:
                 if portraits:
                     await connection.execute(insert(avatar_portraits), portraits)
                 await keep_picture(connection, avatar.avatar_id)
+                if avatar.account_id is not None:
+                    told = {"avatar_id": avatar.avatar_id, "aspect_ratio": avatar.primary}
+                    await announce(connection, avatar.account_id, WebhookEvent.AVATAR_CREATED, avatar.avatar_id, told)
                 return avatar.avatar_id
             # A repeat finds its own row, and is no second owner.
             twin = and_(_same_picture(avatar.account_id, source_sha256), avatars.c.avatar_id != avatar.avatar_id)

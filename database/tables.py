@@ -282,3 +282,49 @@ links = Table(
     Column("expires_at", Instant),
     CheckConstraint("use_limit IS NULL OR uses <= use_limit", name="within_its_limit"),
 )
+
+webhook_endpoints = Table(
+    "webhook_endpoints",
+    METADATA,
+    Column("endpoint_id", String, primary_key=True),
+    Column("account_id", ForeignKey(accounts.c.account_id), nullable=False, index=True),
+    Column("url", String, nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("sealed_secret", String, nullable=False),
+    Column("sealed_previous", String),  # signs too until the moment below
+    Column("previous_until", Instant),
+    Column("created_at", Instant, nullable=False),
+    Column("removed_at", Instant),
+)
+
+webhook_events = Table(
+    "webhook_events",
+    METADATA,
+    Column("event_id", String, primary_key=True),
+    Column("account_id", ForeignKey(accounts.c.account_id), nullable=False),
+    Column("type", String, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("data", JSON, nullable=False),
+    Index("ix_webhook_events_account_id", "account_id", "at"),
+)
+"""The outbox: written in the transaction of the change that it tells."""
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    METADATA,
+    Column("event_id", ForeignKey(webhook_events.c.event_id), primary_key=True),
+    Column("endpoint_id", ForeignKey(webhook_endpoints.c.endpoint_id), primary_key=True),
+    Column("round", Integer, nullable=False),  # 1, and one more each time that somebody has it delivered again
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),  # of this round
+    Column("outcome", String),  # of the last attempt
+    Column("changed_at", Instant, nullable=False),
+)
+
+Index(
+    "ix_webhook_deliveries_pending",
+    webhook_deliveries.c.changed_at,
+    sqlite_where=webhook_deliveries.c.state == "pending",
+    postgresql_where=webhook_deliveries.c.state == "pending",
+)
+"""What no workflow has been started for."""

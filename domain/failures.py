@@ -64,6 +64,10 @@ class FailureCode(StrEnum):
     ILLUSTRATION = "ILLUSTRATION"
     TOO_BLURRY = "TOO_BLURRY"
 
+    # Webhooks
+    WEBHOOK_URL_NOT_ALLOWED = "WEBHOOK_URL_NOT_ALLOWED"
+    WEBHOOK_NOT_DELIVERED = "WEBHOOK_NOT_DELIVERED"
+
     # The room
     ROOM_UNREACHABLE = "ROOM_UNREACHABLE"
     ROOM_TOKEN_REFUSED = "ROOM_TOKEN_REFUSED"  # noqa: S105 - a code, not a secret
@@ -83,7 +87,7 @@ class FailureCode(StrEnum):
 OUR_FAULT = frozenset({FailureCode.TEMPORARILY_UNAVAILABLE, FailureCode.INTERNAL_ERROR})
 """Codes that say that something is wrong on our side."""
 
-RETRYABLE = OUR_FAULT | {FailureCode.IMAGE_URL_UNREACHABLE}
+RETRYABLE = OUR_FAULT | {FailureCode.IMAGE_URL_UNREACHABLE, FailureCode.WEBHOOK_NOT_DELIVERED}
 """Codes for which the step itself is worth another attempt; every other code is an answer, and stays the same."""
 
 SUGGESTIONS: Mapping[FailureCode, str] = {
@@ -108,6 +112,8 @@ SUGGESTIONS: Mapping[FailureCode, str] = {
         "Open the URL in a private browser window: it must show the picture itself, without a login."
     ),
     FailureCode.IMAGE_URL_UNREACHABLE: "Try again when the picture's host answers, or send the picture itself.",
+    FailureCode.WEBHOOK_URL_NOT_ALLOWED: "Use a URL of a public host, or add the host to GREENROOM_WEBHOOK_HOSTS.",
+    FailureCode.WEBHOOK_NOT_DELIVERED: "Mend the receiver, then send again with `greenroom webhooks redeliver`.",
     FailureCode.IMAGE_TOO_LARGE: "Send a picture of at most 10 MB.",
     FailureCode.IMAGE_TOO_SMALL: "Send a picture whose shorter side has at least 64 pixels; 500 or more look well.",
     FailureCode.IMAGE_TOO_MANY_PIXELS: "Scale the picture down; 2560 pixels on the longer side lose nothing.",

@@ -63,6 +63,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     sealing_keys: str = ""
     """Keys that room tokens are sealed with, in the same form. Only the API and the avatar role hold them."""
 
+    webhook_keys: str = ""
+    """Keys that webhooks' secrets are sealed with, in the same form. Only the sessions role and whoever runs
+    `greenroom webhooks` hold them; empty means that there are no webhooks."""
+
+    webhook_hosts: str = ""
+    """Hosts, besides public addresses, that webhooks may be sent to, in the form of GREENROOM_PICTURE_HOSTS (`greenroom
+    dev` sets this machine)."""
+
+    webhook_first_pause_s: Seconds = 5.0
+    """How long after a failed delivery of a webhook it is tried again; each further pause is twice as long, an hour at
+    most."""
+
+    webhook_give_up_s: Seconds = 24 * 3600.0
+    """For how long a webhook is tried."""
+
     requests_per_minute: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 60
     """How many requests a minute each API key may make; 0 means any number (what `greenroom dev` sets)."""
 
@@ -205,6 +220,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return self.livekit_public_url or self.livekit_url
 
     @property
+    def allowed_webhook_hosts(self) -> frozenset[str]:
+        """The hosts that webhooks may be sent to, besides public addresses."""
+        return parse_hosts(self.webhook_hosts)
+
+    @property
     def public_address(self) -> str:
         """How clients reach the API, without a slash at the end."""
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
@@ -287,10 +307,11 @@ def _wrong_others(settings: Settings) -> str:
     """What is wrong in settings that have a form of their own; empty if nothing."""
     if settings.rate_limit_url and not _is_rate_limit_store(settings.rate_limit_url):
         return f"{PREFIX}RATE_LIMIT_URL is wrong: it must be redis://[:PASSWORD@]HOST:PORT/0, or rediss:// or valkey://"
-    try:
-        parse_hosts(settings.picture_hosts)
-    except ValueError as error:
-        return f"{PREFIX}PICTURE_HOSTS is wrong: {error}"
+    for name in ("picture_hosts", "webhook_hosts"):
+        try:
+            parse_hosts(getattr(settings, name))
+        except ValueError as error:
+            return f"{PREFIX}{name.upper()} is wrong: {error}"
     return ""
 
 

@@ -33,6 +33,7 @@ def wanted(present: dict[str, str]) -> dict[str, str]:
         "LIVEKIT_API_SECRET": password(),
         "GREENROOM_SERVER_KEYS": key(),
         "GREENROOM_SEALING_KEYS": key(),
+        "GREENROOM_WEBHOOK_KEYS": key(),
         "GREENROOM_FIRST_API_KEY": f"gr_{secrets.token_urlsafe(32)}",
         **{name: value for name, value in present.items() if value},
     }

@@ -34,6 +34,7 @@ SECRET = re.compile("KEY|SECRET|PASSWORD|PWD|TOKEN")
 HOLDERS = {
     "GREENROOM_SERVER_KEYS": {"api"},
     "GREENROOM_SEALING_KEYS": {"api", "worker-avatar"},
+    "GREENROOM_WEBHOOK_KEYS": {"worker-sessions"},
     "GREENROOM_FIRST_API_KEY": {"migrate"},
     "GREENROOM_LIVEKIT_API_SECRET": {"api", "worker-sessions"},
     "GREENROOM_DATABASE_URL": {"migrate", "api", "worker-sessions", "worker-avatar"},

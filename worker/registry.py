@@ -36,6 +36,7 @@ ROLES: dict[str, Role] = {
         assembly="worker.roles.sessions",
         workflows=(
             "workflows.create_session:CreateSessionWorkflow",
+            "workflows.deliver_webhook:DeliverWebhookWorkflow",
             "workflows.reconcile:ReconcileWorkflow",
             "workflows.upload_face:UploadFaceWorkflow",
         ),
@@ -47,6 +48,7 @@ ROLES: dict[str, Role] = {
             "activities.managed_rooms:ManagedRoomActivities",
             "activities.plans:PlanActivities",
             "activities.leftovers:LeftoverActivities",
+            "activities.webhooks:WebhookActivities",
         ),
     ),
     "faces": Role(

@@ -86,6 +86,9 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     steps.delete_room: _remote(
         queues.SESSIONS, timeout=timedelta(seconds=6), heartbeat=None, attempts=12, first_retry=timedelta(seconds=1)
     ),
+    # Customers' servers: its workflow says how long and how often.
+    steps.deliver_webhook: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=0),
+    steps.give_up_webhook: _local(attempts=0),
     # The room: once only, on the leased server. What follows a failure is the workflow's decision, not a retry's.
     steps.join_room: StepOptions(queue=LEASED, timeout=timedelta(seconds=9), attempts=1, pick_up=timedelta(seconds=2)),
     steps.await_quiet: StepOptions(
@@ -113,13 +116,16 @@ def start(
     summary: str,
     queue: str | None = None,
     within: timedelta | None = None,
+    pauses: tuple[timedelta, timedelta] | None = None,
 ) -> workflow.ActivityHandle[Out]:
     """Start a step and return its handle.
 
-    `queue` names the leased server's queue for the steps that need one; `within` bounds all attempts together.
+    `queue` names the leased server's queue for the steps that need one; `within` bounds all attempts together;
+    `pauses` are the first and the longest between attempts, where the caller knows better than the table.
     """
     options = OPTIONS[step]
-    retry = RetryPolicy(initial_interval=options.first_retry, maximum_attempts=options.attempts)
+    first, longest = pauses or (options.first_retry, None)
+    retry = RetryPolicy(initial_interval=first, maximum_interval=longest, maximum_attempts=options.attempts)
     if options.queue is None:
         local: LocalActivityConfig = {
             "start_to_close_timeout": options.timeout,
@@ -148,8 +154,9 @@ async def perform(
     summary: str,
     queue: str | None = None,
     within: timedelta | None = None,
+    pauses: tuple[timedelta, timedelta] | None = None,
 ) -> Out:
-    """Run a step and wait for its result; `within` is what is left of the caller's time.
+    """Run a step and wait for its result; `within` is what is left of the caller's time, `pauses` as in `start`.
 
     However it fails, it fails as an ApplicationError whose type is a FailureCode: a remote step's cause is taken out
     of its ActivityError, and a time-out becomes CREATE_TIMED_OUT where the caller's time is up, else SERVER_LOST on a
@@ -158,7 +165,7 @@ async def perform(
     """
     until = None if within is None else workflow.now() + within
     try:
-        return await start(step, value, summary=summary, queue=queue, within=within)
+        return await start(step, value, summary=summary, queue=queue, within=within, pauses=pauses)
     except (ActivityError, ApplicationError) as error:
         if is_cancelled_exception(error):
             raise asyncio.CancelledError from error

@@ -39,6 +39,9 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     livekit_api_secret: str
     """Its secret."""
 
+    webhook_keys: str = ""
+    """GREENROOM_WEBHOOK_KEYS; folders of earlier versions get them when they are next used."""
+
     ports: dict[str, int] = {}
     """The ports of the last run."""
 
@@ -47,11 +50,16 @@ def load_memory(folder: Path) -> Memory:
     """What the folder remembers; made by the system's source of secrets on the first run."""
     path = folder / FILE
     if path.exists():
-        return msgspec.json.decode(path.read_bytes(), type=Memory)
+        memory = msgspec.json.decode(path.read_bytes(), type=Memory)
+        if not memory.webhook_keys:
+            memory = msgspec.structs.replace(memory, webhook_keys=f"dev:{_new_key()}")
+            save_memory(folder, memory)
+        return memory
     memory = Memory(
         api_key=f"gr_{secrets.token_urlsafe(32)}",
         server_keys=f"dev:{_new_key()}",
         sealing_keys=f"dev:{_new_key()}",
+        webhook_keys=f"dev:{_new_key()}",
         livekit_api_key="greenroom",
         livekit_api_secret=secrets.token_hex(32),
     )

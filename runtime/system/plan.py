@@ -11,7 +11,7 @@ from runtime.settings import PREFIX
 from runtime.supervision.part import Part, foreign_part, python_part
 from runtime.supervision.readiness import READY_LINE, AnswersAt, Says
 from runtime.system.memory import Memory
-from runtime.system.ports import LOOPBACK, Ports
+from runtime.system.ports import LOOPBACK, THIS_MACHINE, Ports
 
 STOP_ORDER = ("avatar", "faces", "sessions", "api", "livekit", "temporal")
 """Those who use before those who are used."""
@@ -114,8 +114,9 @@ def api_part(site: Site) -> Part:
 
 
 def worker_part(site: Site, role: str) -> Part:
-    """A worker of a role; each holds the keys that it needs: to open room tokens, or to make and delete rooms."""
-    keys = {"sessions": _livekit_keys(site), "avatar": {"SEALING_KEYS": site.memory.sealing_keys}}.get(role, {})
+    """A worker of a role; each holds the keys that it needs: for room tokens, or for rooms and webhooks."""
+    sessions = {**_livekit_keys(site), "WEBHOOK_KEYS": site.memory.webhook_keys}
+    keys = {"sessions": sessions, "avatar": {"SEALING_KEYS": site.memory.sealing_keys}}.get(role, {})
     return Part(
         name=role,
         command=python_part(site.program, "worker", role),
@@ -136,6 +137,7 @@ def own_environ(site: Site, **settings: str) -> dict[str, str]:
     environ = {key: value for key, value in site.environ.items() if key not in _KEYS}
     environ.setdefault(f"{PREFIX}ROOM_HOSTS", "*")
     environ.setdefault(f"{PREFIX}REQUESTS_PER_MINUTE", "0")
+    environ.setdefault(f"{PREFIX}WEBHOOK_HOSTS", THIS_MACHINE)
     environ |= {f"{PREFIX}{name}": value for name, value in fixed.items()}
     return environ | {"TEMPORAL_ADDRESS": f"{LOOPBACK}:{site.ports.temporal}", "TEMPORAL_NAMESPACE": "default"}
 
@@ -150,7 +152,9 @@ def _livekit_keys(site: Site) -> dict[str, str]:
 
 
 _LIVEKIT = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET", "LIVEKIT_PUBLIC_URL")
-_KEYS = tuple(f"{PREFIX}{name}" for name in ("SERVER_KEYS", "SEALING_KEYS", "RUN", "LIFELINE_FD", *_LIVEKIT))
+_KEYS = tuple(
+    f"{PREFIX}{name}" for name in ("SERVER_KEYS", "SEALING_KEYS", "WEBHOOK_KEYS", "RUN", "LIFELINE_FD", *_LIVEKIT)
+)
 """What the operator's shell does not hand on to every part."""
 
 

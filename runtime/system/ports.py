@@ -8,6 +8,9 @@ from contextlib import closing
 import msgspec
 
 LOOPBACK = "127.0.0.1"
+
+THIS_MACHINE = f"localhost,{LOOPBACK}"
+"""Where webhooks may be sent to besides: receivers that are being written run here."""
 LOWEST, HIGHEST = 20_000, 32_000
 """Free ports come from below the kernel's range for outgoing connections, which would take them away again."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from runtime.settings import PREFIX
 from runtime.system.memory import FILE, load_memory
-from runtime.system.ports import LOOPBACK, Ports
+from runtime.system.ports import LOOPBACK, THIS_MACHINE, Ports
 
 
 def remembered_environ(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -20,6 +20,8 @@ def remembered_environ(folder: Path, environ: Mapping[str, str]) -> dict[str, st
         "PORT": str(ports.api),
         "SERVER_KEYS": memory.server_keys,
         "SEALING_KEYS": memory.sealing_keys,
+        "WEBHOOK_KEYS": memory.webhook_keys,
     }
     settings = {f"{PREFIX}{name}": value for name, value in fixed.items()}
-    return {f"{PREFIX}ROOM_HOSTS": "*", **environ, **settings, "TEMPORAL_ADDRESS": f"{LOOPBACK}:{ports.temporal}"}
+    usual = {f"{PREFIX}ROOM_HOSTS": "*", f"{PREFIX}WEBHOOK_HOSTS": THIS_MACHINE}
+    return {**usual, **environ, **settings, "TEMPORAL_ADDRESS": f"{LOOPBACK}:{ports.temporal}"}

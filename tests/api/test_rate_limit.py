@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from httpx import AsyncClient
+from sqlalchemy import insert
 from ulid import ULID
 
 from adapters.rate_limit_store import MemoryRateLimits
@@ -13,8 +14,9 @@ from api.app import create_app
 from api.auth import key_hash
 from api.rate_limit import RateLimits
 from database.accounts import Accounts
-from database.engine import open_engine
+from database.engine import open_engine, writing
 from database.migrations import migrate
+from database.tables import plans
 from support.api_system import serving, settings_in
 
 LIMIT = 3
@@ -138,3 +140,19 @@ async def test_a_store_that_is_away_lets_requests_through(limited: tuple[AsyncCl
     app.state.rate_limits = RateLimits(store=Away(), per_minute=1)
     headers = {"x-api-key": await key_of(accounts)}
     assert [(await http.get("/v1/avatars", headers=headers)).status_code for _ in range(3)] == [200, 200, 200]
+
+
+async def test_a_plan_may_have_a_limit_of_its_own(limited: tuple[AsyncClient, Accounts, Any]) -> None:
+    """It stands instead of the setting, unless that says that there are no limits at all."""
+    http, accounts, app = limited
+    plan = {"key": "slow", "name": "slow", "max_concurrent_sessions": 1, "requests_per_minute": 2}
+    async with writing(accounts._engine) as connection:
+        await connection.execute(insert(plans).values(**plan))
+    await accounts.create("acct_slow", "slow", "slow")
+    key = f"ah_test_{ULID()}"
+    await accounts.add_key("acct_slow", key_hash(key), key)
+    for setting, expected in ((LIMIT, [200, 200, 429]), (0, [200, 200, 200])):
+        app.state.rate_limits = RateLimits(store=MemoryRateLimits(), per_minute=setting)
+        answers = [await http.get("/v1/avatars", headers={"x-api-key": key}) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == expected
+        assert answers[0].headers.get("X-RateLimit-Limit") == ("2" if setting else None)

@@ -29,7 +29,7 @@ def test_a_code_is_its_own_name() -> None:
 
 def test_only_troubles_that_pass_are_worth_another_attempt() -> None:
     """A verdict, a full plan and a dead room stay what they are; our own parts and a picture's host may come back."""
-    assert {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "IMAGE_URL_UNREACHABLE"} == RETRYABLE
+    assert {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "IMAGE_URL_UNREACHABLE", "WEBHOOK_NOT_DELIVERED"} == RETRYABLE
 
 
 def test_the_trouble_with_a_part_is_for_our_log_only() -> None:

@@ -139,13 +139,14 @@ async def test_second_run_on_the_folder_is_refused(observed: Observed) -> None:
 
 
 async def test_secrets_reach_only_those_who_need_them(observed: Observed) -> None:
-    """The sealing key is API's and avatar worker's, LiveKit's secret API's and sessions worker's; none an argument."""
+    """The sealing key is API's and avatar worker's; the sessions worker has two others; none is an argument."""
     memory = observed.system.site.memory
     pids = {part: observed.system.pid(part) for part in STOP_ORDER}
     holders = {part for part, pid in pids.items() if pid and memory.sealing_keys in environ_of(pid)}
     makers = {part for part, pid in pids.items() if pid and memory.livekit_api_secret in environ_of(pid)}
     commands = " ".join(process.command for process in marked(observed.system.run))
-    assert (holders, makers - {"livekit"}) == ({"api", "avatar"}, {"api", "sessions"})
+    signers = {part for part, pid in pids.items() if pid and memory.webhook_keys in environ_of(pid)}
+    assert (holders, makers - {"livekit"}, signers) == ({"api", "avatar"}, {"api", "sessions"}, {"sessions"})
     assert all(secret not in commands for secret in (memory.livekit_api_secret, memory.server_keys, memory.api_key))
 
 
@@ -164,6 +165,18 @@ def test_memory_is_made_once_and_is_the_owners_alone(tmp_path: Path) -> None:
     assert isinstance(first, Memory)
     (tmp_path / "other").mkdir()
     assert load_memory(tmp_path / "other").api_key != first.api_key
+
+
+def test_memory_of_an_earlier_version_gets_what_it_lacks(tmp_path: Path) -> None:
+    """A key that was not there then is made once; the others stay."""
+    first = load_memory(tmp_path)
+    older = json.loads((tmp_path / "dev.json").read_text())
+    del older["webhook_keys"]
+    (tmp_path / "dev.json").write_text(json.dumps(older))
+    second = load_memory(tmp_path)
+    assert load_memory(tmp_path) == second
+    assert second.webhook_keys not in ("", first.webhook_keys)
+    assert second.api_key == first.api_key
 
 
 def test_lock_is_held_as_long_as_a_child_lives(tmp_path: Path) -> None:

@@ -235,6 +235,12 @@ class StandInSteps:
         first = script.asked(steps.record_ended)[0]
         return steps.RecordEndedResult(reason=first.reason, ended_at=datetime.now(UTC))
 
+    async def _deliver_webhook(self, _: Script, __: steps.DeliverWebhookInput) -> steps.DeliverWebhookResult:
+        return steps.DeliverWebhookResult(status=200)
+
+    async def _give_up_webhook(self, _: Script, __: steps.GiveUpWebhookInput) -> steps.Done:
+        return steps.Done()
+
     async def _end_orphans(self, _: Script, __: steps.LookForLeftovers) -> steps.EndOrphansResult:
         return steps.EndOrphansResult(looked=3, ended=("sess_1",), number=1)
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 from temporalio.client import Client
 
@@ -13,18 +14,24 @@ from activities.leftovers import LeftoverActivities
 from activities.lifecycle import LifecycleActivities
 from activities.managed_rooms import ManagedRoomActivities
 from activities.plans import PlanActivities
+from activities.webhooks import WebhookActivities
 from adapters.livekit_rooms import LiveKitAccess, LiveKitRooms
 from adapters.object_store import ObjectStore
+from adapters.sealing import Sealer
+from adapters.webhook_sender import WebhookSender
 from contracts import queues
+from contracts.webhook_workflow import DeliverWebhook
 from database.accounts import Accounts
 from database.avatars import Avatars
 from database.engine import open_engine
 from database.extensions import Extensions
 from database.leases import Leases
 from database.leftovers import Leftovers
+from database.outbox import Delivery, Outbox
 from database.sessions import Sessions
-from runtime.settings import Settings
+from runtime.settings import Settings, parse_keys
 from worker.assembly import Opened
+from worker.outbox import OutboxDispatcher, event_type
 from worker.reconciling import keep_schedule
 from worker.step_runs import StepRuns
 
@@ -36,16 +43,21 @@ async def open_role(settings: Settings, _: Mapping[str, str], client: Client, st
     store = ObjectStore(settings.storage_address, **settings.storage_access)
     stack.push_async_callback(store.aclose)
 
-    async def reconcile() -> None:
-        await keep_schedule(client)
-        await asyncio.Event().wait()  # a return would stop the worker
+    outbox = Outbox(engine)
+    dispatcher = OutboxDispatcher(outbox, client, lambda delivery: _order(settings, delivery))
+
+    async def beside() -> None:
+        # Neither returns before the other: a return would stop the worker.
+        await asyncio.gather(keep_schedule(client), dispatcher.run())
 
     rooms = _livekit_rooms(settings)
     if rooms is not None:
         stack.push_async_callback(rooms.aclose)
+    sender = WebhookSender(settings.allowed_webhook_hosts)
+    stack.callback(sender.close)
     return Opened(
         queue=queues.SESSIONS,
-        until_stopped=reconcile,
+        until_stopped=beside,
         activities=(
             AvatarActivities(Avatars(engine), store, keep_originals=settings.keep_originals),
             ExtensionActivities(Extensions(engine)),
@@ -54,9 +66,28 @@ async def open_role(settings: Settings, _: Mapping[str, str], client: Client, st
             ManagedRoomActivities(rooms),
             PlanActivities(Accounts(engine)),
             LeftoverActivities(Leftovers(engine), Sessions(engine), store, client),
+            WebhookActivities(outbox, _webhook_sealer(settings), sender),
         ),
         interceptors=(StepRuns(),),
     )
+
+
+def _order(settings: Settings, delivery: Delivery) -> DeliverWebhook:
+    return DeliverWebhook(
+        event_id=delivery.event_id,
+        endpoint_id=delivery.endpoint_id,
+        round=delivery.round,
+        type=event_type(delivery.event_id),
+        first_pause=timedelta(seconds=settings.webhook_first_pause_s),
+        give_up_after=timedelta(seconds=settings.webhook_give_up_s),
+    )
+
+
+def _webhook_sealer(settings: Settings) -> Sealer | None:
+    """What opens webhooks' secrets, if there are any."""
+    if not settings.webhook_keys:
+        return None
+    return Sealer(parse_keys(settings.webhook_keys, "GREENROOM_WEBHOOK_KEYS"))
 
 
 def _livekit_rooms(settings: Settings) -> LiveKitRooms | None:

@@ -50,11 +50,16 @@ async def test_no_secret_stands_anywhere(real_system: RealSystem, astronaut: str
         assert (await real_system.create(astronaut, real_system.room(ghost))).status_code == 400
         await real_system.get(live.session_id)
     await real_system.temporal.get_workflow_handle(live.session_id).result()
+    made = (await real_system.create(astronaut, {"platform": "proxy"})).json()["session"]
+    real_system.secrets["participant token"] = made["room"]["participantToken"]
+    await real_system.end(made["session_id"])
+    await real_system.temporal.get_workflow_handle(made["session_id"]).result()
     leak = real_system.folder / "logs" / "leak.log"
     leak.write_text(f"GET /?token={quote(PLANTED, safe='')}\n")
     tokens = dict(real_system.secrets)
     signatures = {f"signature of {name}": token.rsplit(".", 1)[-1] for name, token in tokens.items()}
     wanted = tokens | signatures | {"API key": real_system.running.api_key, "planted": PLANTED}
+    wanted["LiveKit's secret"] = real_system.running.livekit_api_secret
     places = await everything(real_system)
     found = found_in(places, wanted)
     leak.unlink()

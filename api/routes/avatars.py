@@ -14,7 +14,7 @@ from api.auth import SECURED, AccountId
 from api.deletion import delete_avatar
 from api.link_views import watch_address
 from api.pictures import discarded_if_unavailable, stage
-from api.routes.shared import AWAY, UNAUTHORIZED
+from api.routes.shared import AWAY, BAD_REQUEST, UNAUTHORIZED
 from api.services import Services
 from api.upload_requests import UploadOperation, read_upload
 from contracts.http import AvatarDeleted, AvatarList, ErrorView, FaceJudged, FaceUploaded
@@ -103,6 +103,7 @@ async def preview_avatar(
     "/{avatar_id:path}",
     status_code=200,
     responses={
+        400: BAD_REQUEST,
         401: UNAUTHORIZED,
         404: ResponseSpec(ErrorView, description="No such avatar of this account's own"),
         503: AWAY,

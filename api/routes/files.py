@@ -14,6 +14,7 @@ from litestar.types import ExceptionHandlersMap
 from adapters.object_store import ObjectMissing, sha256_of
 from api.errors import HANDLERS
 from api.ranges import has_it, requested_bytes
+from api.routes.shared import BAD_REQUEST
 from api.services import Services
 from contracts.http import ErrorBody, ErrorView
 from domain.failures import FailureCode, Refused
@@ -51,6 +52,7 @@ ERRORS: ExceptionHandlersMap = {kind: _for_every_page(handler) for kind, handler
     media_type="image/jpeg",
     exception_handlers=ERRORS,
     responses={
+        400: BAD_REQUEST,
         206: ResponseSpec(bytes, description="The bytes that the Range header asks for", media_type="image/jpeg"),
         304: ResponseSpec(None, description="The picture is the one that If-None-Match names"),
         403: ResponseSpec(ErrorView, description="The address has expired or was not made here"),

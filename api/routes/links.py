@@ -60,7 +60,7 @@ async def create_link(
     return LinkAnswer(link=link_view(link, services.settings.public_address))
 
 
-@get("/", responses={401: UNAUTHORIZED, 503: AWAY})
+@get("/", responses={400: INVALID, 401: UNAUTHORIZED, 503: AWAY})
 async def list_links(
     services: NamedDependency[Services],
     account_id: NamedDependency[AccountId],
@@ -74,7 +74,7 @@ async def list_links(
     return LinkList(links=[link_view(link, services.settings.public_address) for link in found])
 
 
-@get("/{link_id:str}", responses={401: UNAUTHORIZED, 404: NO_LINK, 503: AWAY})
+@get("/{link_id:str}", responses={400: INVALID, 401: UNAUTHORIZED, 404: NO_LINK, 503: AWAY})
 async def get_link(
     link_id: LinkId, services: NamedDependency[Services], account_id: NamedDependency[AccountId]
 ) -> LinkAnswer:

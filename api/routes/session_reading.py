@@ -8,7 +8,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import QueryParameter
 
 from api.auth import AccountId
-from api.routes.shared import AWAY, NOT_FOUND, UNAUTHORIZED, SessionId, own_session
+from api.routes.shared import AWAY, BAD_REQUEST, NOT_FOUND, UNAUTHORIZED, SessionId, own_session
 from api.services import Services
 from api.views import session_view, timeline_views
 from contracts.http import ErrorView, SessionList, SessionTimeline
@@ -39,7 +39,7 @@ async def list_sessions(
     )
 
 
-@get("/{session_id:str}/timeline", responses={401: UNAUTHORIZED, 404: NOT_FOUND, 503: AWAY})
+@get("/{session_id:str}/timeline", responses={400: BAD_REQUEST, 401: UNAUTHORIZED, 404: NOT_FOUND, 503: AWAY})
 async def get_timeline(
     session_id: SessionId, services: NamedDependency[Services], account_id: NamedDependency[AccountId]
 ) -> SessionTimeline:

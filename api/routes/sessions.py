@@ -12,7 +12,7 @@ from api.pictures import discarded_if_unavailable
 from api.routes.session_aliases import delete_session, start_session
 from api.routes.session_extension import extend_session
 from api.routes.session_reading import get_timeline, list_sessions
-from api.routes.shared import AWAY, NOT_FOUND, UNAUTHORIZED, SessionId, own_session
+from api.routes.shared import AWAY, BAD_REQUEST, NOT_FOUND, UNAUTHORIZED, SessionId, own_session
 from api.services import Services
 from api.session_requests import session_command
 from api.views import session_view, started_session, usage_view
@@ -58,7 +58,7 @@ async def create_session(
     )
 
 
-@get("/{session_id:str}", responses={401: UNAUTHORIZED, 404: NOT_FOUND, 503: AWAY})
+@get("/{session_id:str}", responses={400: BAD_REQUEST, 401: UNAUTHORIZED, 404: NOT_FOUND, 503: AWAY})
 async def get_session(
     session_id: SessionId, services: NamedDependency[Services], account_id: NamedDependency[AccountId]
 ) -> SessionFound:
@@ -70,7 +70,7 @@ async def get_session(
     "/{session_id:str}/end",
     http_method=[HttpMethod.POST, HttpMethod.PUT],  # PUT is its older form
     status_code=200,
-    responses={401: UNAUTHORIZED, 404: NOT_FOUND, 503: AWAY},
+    responses={400: BAD_REQUEST, 401: UNAUTHORIZED, 404: NOT_FOUND, 503: AWAY},
 )
 async def end_session(
     session_id: SessionId, services: NamedDependency[Services], account_id: NamedDependency[AccountId]

@@ -13,6 +13,8 @@ from domain.session import Session
 
 SessionId = Annotated[str, PathParameter(description="The session's id, `sess_...`.")]
 
+BAD_REQUEST = ResponseSpec(ErrorView, description="A parameter of the address is not valid")
+"""Routes with parameters name it, or Litestar documents an answer of its own making, which nobody gets."""
 UNAUTHORIZED = ResponseSpec(PlainErrorView, description="No API key, or one that is not known")
 NOT_FOUND = ResponseSpec(ErrorView, description="No such session in this account")
 AWAY = ResponseSpec(ErrorView, description="Temporarily unavailable; see Retry-After")

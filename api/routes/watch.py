@@ -11,7 +11,7 @@ from litestar.openapi import ResponseSpec
 from litestar.params import HeaderParameter, JSONBody, PathParameter
 
 from api.link_sessions import held_session, running_session
-from api.routes.shared import AWAY, SessionId
+from api.routes.shared import AWAY, BAD_REQUEST, SessionId
 from api.services import Services
 from api.static_files import static_file
 from contracts.http import ErrorView, PlainErrorView
@@ -101,7 +101,7 @@ async def speak_text(
     "/watch/sessions/{session_id:str}/end",
     status_code=200,
     tags=["Links"],
-    responses={401: NOT_YOURS, 503: AWAY},
+    responses={400: BAD_REQUEST, 401: NOT_YOURS, 503: AWAY},
 )
 async def end_watched(
     session_id: SessionId, services: NamedDependency[Services], token: SessionToken = None

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from activities.beats import beating
 from activities.failures import translated
-from activities.portraits import avatar_ref, to_domain
+from activities.portraits import avatar_ref, bank_to_domain, to_domain
 from adapters.object_store import ObjectStore
 from contracts import steps
 from contracts.portraits import AvatarRef, StoredObject, StoredPortrait
@@ -80,6 +80,14 @@ class AvatarActivities:
         portraits = {portrait.profile: to_domain(portrait) for portrait in value.portraits}
         with translated():
             await self._avatars.add_portraits(value.avatar_id, portraits)
+        return steps.Done()
+
+    @steps.keep_banks.implementation
+    async def keep_banks(self, value: steps.KeepBanksInput) -> steps.Done:
+        """Note where the banks lie; a repeat changes nothing. AVATAR_NOT_FOUND if the avatar was deleted meanwhile."""
+        banks = {one.profile: bank_to_domain(one.banks[-1]) for one in value.portraits if one.banks}
+        with translated():
+            await self._avatars.keep_banks(value.avatar_id, banks)
         return steps.Done()
 
     @steps.forget_avatar.implementation

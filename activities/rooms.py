@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from temporalio import activity
 from temporalio.client import Client
@@ -15,8 +16,10 @@ from activities.room_reports import RoomReports
 from adapters.object_cache import ObjectCache
 from adapters.sealing import CannotOpen, Sealer
 from contracts import steps
+from contracts.portraits import StoredObject, StoredPortrait
 from contracts.session_workflow import ROOM_TOKEN_FIELD, workflow_id
 from database.leases import Leases
+from domain.avatars import shown_size
 from domain.failures import FailureCode, Refused, Unavailable
 from domain.session import EndReason
 from presence.processes.media_process import Ended, MediaProcess
@@ -29,6 +32,8 @@ BEAT_S = 1.0
 UNSURE_AFTER_S = 30.0
 """A server that could not renew for so long says so: its sessions may have been given to another (design rule 10)."""
 QUIET_LOOK_S = 0.1
+BANK_WITHIN_S = 0.3
+"""How much longer than for the portrait is waited for its bank: to make it anew takes a tenth of that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +44,10 @@ class VideoSettings:
     codec: str
     bitrate: int
     frame_marker: bool
+    idle_fps: int = 12
+    size: int = 0
+    """The longer side in pixels; 0 is the portrait's own."""
+    simulcast: bool = False
     renderer: str = "still"
     av_offset_ms: int = 0
 
@@ -151,7 +160,8 @@ class RoomActivities:
         except CannotOpen as error:
             log.error("the room token of %s cannot be opened: %s", value.session_id, error)  # noqa: TRY400
             raise Refused(FailureCode.INTERNAL_ERROR, "the room token cannot be opened here") from None
-        path = await self._pictures.path(portrait.object.key, portrait.object.sha256)
+        width, height = shown_size(portrait.width, portrait.height, video.size)
+        path, bank = await self._files(portrait, width, height)
         return Join(
             session_id=value.session_id,
             generation=value.generation,
@@ -161,15 +171,37 @@ class RoomActivities:
             portrait_path=str(path),
             portrait_sha256=portrait.object.sha256,
             keypoints=portrait.keypoints,
-            width=portrait.width,
-            height=portrait.height,
+            bank_path=str(bank or ""),
+            width=width,
+            height=height,
             fps=video.fps,
+            idle_fps=video.idle_fps,
+            simulcast=video.simulcast,
             codec=video.codec,
             bitrate=video.bitrate,
             renderer=video.renderer,
             av_offset_ms=video.av_offset_ms,
             frame_marker=video.frame_marker,
         )
+
+    async def _files(self, portrait: StoredPortrait, width: int, height: int) -> tuple[Path, Path | None]:
+        """The portrait, and what the renderer has prepared of it. Without a bank the media process makes its own."""
+        wanted = (self._video.renderer, width, height)
+        fits = [bank.object for bank in portrait.banks if (bank.renderer, bank.width, bank.height) == wanted]
+        fetching = asyncio.ensure_future(self._bank(fits[-1])) if fits else None
+        path = await self._pictures.path(portrait.object.key, portrait.object.sha256)
+        if fetching is None:
+            return path, None
+        # It goes on beyond that, so that the next join finds it.
+        done, _ = await asyncio.wait({fetching}, timeout=BANK_WITHIN_S)
+        return path, fetching.result() if done else None
+
+    async def _bank(self, bank: StoredObject) -> Path | None:
+        try:
+            return await self._pictures.path(bank.key, bank.sha256)
+        except Unavailable as error:
+            log.warning("the bank %s cannot be had: %s", bank.key, error)
+            return None
 
 
 async def _beat(process: MediaProcess) -> None:

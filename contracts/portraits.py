@@ -15,6 +15,16 @@ class StoredObject(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes."""
 
 
+class StoredBank(msgspec.Struct, frozen=True, kw_only=True):
+    """What a renderer has prepared of a portrait for videos of one size."""
+
+    renderer: str
+    version: str
+    width: int
+    height: int
+    object: StoredObject
+
+
 class StoredPortrait(msgspec.Struct, frozen=True, kw_only=True):
     """An aligned picture of an avatar."""
 
@@ -25,6 +35,11 @@ class StoredPortrait(msgspec.Struct, frozen=True, kw_only=True):
     height: int
     keypoints: tuple[tuple[float, float], ...]
     """Left eye, right eye, nose, mouth corners left and right, in image order and pixels of this picture."""
+    banks: tuple[StoredBank, ...] = ()
+
+    def with_bank(self, bank: StoredBank) -> "StoredPortrait":
+        """The portrait with one bank more."""
+        return msgspec.structs.replace(self, banks=(*self.banks, bank))
 
 
 class FaceMeasures(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,6 +65,10 @@ class AvatarRef(msgspec.Struct, frozen=True, kw_only=True):
     avatar_id: str
     primary: AspectRatio
     portraits: tuple[StoredPortrait, ...]
+
+    def with_portraits(self, portraits: tuple[StoredPortrait, ...]) -> "AvatarRef":
+        """The avatar with these portraits instead."""
+        return msgspec.structs.replace(self, portraits=portraits)
 
     @property
     def image(self) -> StoredPortrait:

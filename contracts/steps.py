@@ -174,6 +174,26 @@ class AddPortraitsInput(msgspec.Struct, frozen=True, kw_only=True):
     portraits: tuple[StoredPortrait, ...]
 
 
+class PrepareBanksInput(msgspec.Struct, frozen=True, kw_only=True):
+    """The stored portraits of an avatar, which the renderer is to prepare."""
+
+    avatar_id: str
+    portraits: tuple[StoredPortrait, ...]
+
+
+class PrepareBanksResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The same portraits, with what was prepared of them, stored."""
+
+    portraits: tuple[StoredPortrait, ...]
+
+
+class KeepBanksInput(msgspec.Struct, frozen=True, kw_only=True):
+    """Portraits of a registered avatar whose banks are stored."""
+
+    avatar_id: str
+    portraits: tuple[StoredPortrait, ...]
+
+
 class ForgetAvatarInput(msgspec.Struct, frozen=True, kw_only=True):
     """An avatar that a failed create or upload may have made: its row and its objects go, unless a session uses it."""
 
@@ -461,6 +481,8 @@ cut_portraits = Step("cut_portraits", CutPortraitsInput, CutPortraitsResult)
 store_avatar = Step("store_avatar", StoreAvatarInput, StoreAvatarResult)
 register_avatar = Step("register_avatar", RegisterAvatarInput, RegisterAvatarResult)
 add_portraits = Step("add_portraits", AddPortraitsInput, Done)
+prepare_banks = Step("prepare_banks", PrepareBanksInput, PrepareBanksResult)
+keep_banks = Step("keep_banks", KeepBanksInput, Done)
 forget_avatar = Step("forget_avatar", ForgetAvatarInput, Done)
 discard_staged = Step("discard_staged", DiscardStagedInput, Done)
 resolve_avatar = Step("resolve_avatar", ResolveAvatarInput, AvatarRef)

@@ -24,7 +24,7 @@ from database.pictures import (
 from database.standing import standing_of
 from database.statements import insert_if_absent
 from database.tables import avatar_portraits, avatars, sessions
-from domain.avatars import PIPELINE, AspectRatio, Avatar, Portrait
+from domain.avatars import PIPELINE, AspectRatio, Avatar, Bank, Portrait, with_bank
 from domain.failures import FailureCode, Refused
 from domain.webhooks import WebhookEvent
 
@@ -154,6 +154,22 @@ class Avatars:
                 raise Refused(FailureCode.AVATAR_NOT_FOUND, "Avatar not found")
             await insert_if_absent(connection, avatar_portraits, _rows(avatar_id, portraits))
 
+    async def keep_banks(self, avatar_id: str, banks: Mapping[str, Bank]) -> None:
+        """Note what a renderer has prepared of an avatar's portraits, by profile. AVATAR_NOT_FOUND without the avatar.
+
+        It replaces what the same renderer has prepared before for videos of the same size.
+        """
+        one = select(avatars.c.avatar_id).where(avatars.c.avatar_id == avatar_id, _UNDELETED).with_for_update()
+        async with writing(self._engine) as connection:
+            if await connection.scalar(one) is None:
+                raise Refused(FailureCode.AVATAR_NOT_FOUND, "Avatar not found")
+            for profile, bank in banks.items():
+                which = and_(avatar_portraits.c.avatar_id == avatar_id, avatar_portraits.c.profile == profile)
+                row = (await connection.execute(select(avatar_portraits).where(which))).mappings().first()
+                if row is not None:
+                    kept = [asdict(each) for each in with_bank(_portrait(row).banks, bank)]
+                    await connection.execute(update(avatar_portraits).where(which).values(banks=kept))
+
     async def forget(self, avatar_id: str) -> bool:
         """Undo `register`, unless a session shows the avatar, may still show it or once did; is no row left?
 
@@ -261,4 +277,5 @@ def _avatars(rows: Iterable[RowMapping]) -> Iterator[Avatar]:
 def _portrait(row: RowMapping) -> Portrait:
     keypoints = tuple((x, y) for x, y in row["keypoints"])
     plain = {name: row[name] for name in ("key", "sha256", "size", "width", "height")}
-    return Portrait(**plain, keypoints=keypoints)
+    banks = tuple(Bank(**one) for one in row["banks"] or ())
+    return Portrait(**plain, keypoints=keypoints, banks=banks)

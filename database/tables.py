@@ -114,6 +114,7 @@ avatar_portraits = Table(
     Column("width", Integer, nullable=False),
     Column("height", Integer, nullable=False),
     Column("keypoints", JSON, nullable=False),
+    Column("banks", JSON),  # what renderers have prepared of it: a list of objects with the fields of `Bank`
 )
 
 sessions = Table(

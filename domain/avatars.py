@@ -1,5 +1,6 @@
 """Avatars: the shapes they are stored in, and who may use them."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,8 @@ class AspectRatio(StrEnum):
     PORTRAIT = "3:4"
     SQUARE = "1:1"
 
+
+_UNFIT = re.compile(r"[^A-Za-z0-9._-]")
 
 PIPELINE = "1"
 """Grows when the same picture would become other portraits: then it is not recognised but made anew."""
@@ -47,6 +50,21 @@ def orientation_of(width: int, height: int) -> AspectRatio:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bank:
+    """What a renderer has prepared of one portrait for videos of one size: where it lies, as one file."""
+
+    renderer: str
+    version: str
+    """The renderer's own; one of another version is of no use to it."""
+    width: int
+    height: int
+    key: str
+    sha256: str
+    size: int
+    """Bytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Portrait:
     """One stored picture of an avatar: where it is, what it must hash to, and where its face lies."""
 
@@ -59,6 +77,8 @@ class Portrait:
     height: int
     keypoints: tuple[tuple[float, float], ...] = ()
     """Left eye, right eye, nose, left and right corner of the mouth, in image order and pixels of this picture."""
+    banks: tuple[Bank, ...] = ()
+    """At most one for each renderer and size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +117,25 @@ def portrait_key(avatar_id: str, profile: str) -> str:
 def picture_name(profile: str) -> str:
     """The file name of a profile's picture."""
     return f"{profile.replace(':', 'x')}.jpg"
+
+
+def bank_key(avatar_id: str, profile: str, bank: str) -> str:
+    """The object key of what a renderer has prepared of a profile's portrait; `bank` tells banks apart."""
+    return f"{pictures_of(avatar_id)}/bank-{profile.replace(':', 'x')}-{_UNFIT.sub('_', bank)}.zip"
+
+
+def with_bank(banks: tuple[Bank, ...], new: Bank) -> tuple[Bank, ...]:
+    """The banks of a portrait with a new one, which replaces that of the same renderer and size."""
+    kept = (one for one in banks if (one.renderer, one.width, one.height) != (new.renderer, new.width, new.height))
+    return (*kept, new)
+
+
+def shown_size(width: int, height: int, longer_side: int = 0) -> tuple[int, int]:
+    """The video's size for a portrait of `width` x `height`: the same shape, both sides even; 0 leaves it as it is."""
+    if not longer_side or longer_side == max(width, height):
+        return width, height
+    scale = longer_side / max(width, height)
+    return max(round(width * scale / 2) * 2, 2), max(round(height * scale / 2) * 2, 2)
 
 
 def original_key(avatar_id: str) -> str:

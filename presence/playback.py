@@ -105,11 +105,13 @@ class Playback:
         size: tuple[int, int],
         fps: int,
         av_offset_s: float = 0.0,
+        idle_fps: int = 0,
     ) -> None:
+        """`idle_fps` is how many pictures a second are made while nobody watches; 0 is as many as ever."""
         self._sink = sink
-        self._renderer = renderer
-        self._track = track
+        self._scene = (renderer, track)
         self._fps = fps
+        self._idle_fps = min(idle_fps or fps, fps)
         self._period = 1 / fps
         self._offset_s = max(av_offset_s, -MOST_AHEAD_S)
         self._shown, self._next = Picture(*size), Picture(*size)
@@ -118,12 +120,16 @@ class Playback:
         self._dropped = asyncio.Event()
         self.clock = PlaybackClock(fps, lead_s=LEAD_S + max(-self._offset_s, 0.0))
         self.feed: AudioFeed = Silence()
+        self.watched = True
+        """Set to False while nobody sees the picture. The sound goes on as it is."""
         self.shown = 0
         """Pictures that were shown, repeated ones included."""
         self.repeated = 0
         """Pictures that came too late, so that the one before was shown again."""
         self.skipped = 0
         """Frames that nobody saw, because their time was over before they were rendered."""
+        self.rested = 0
+        """Frames that were not made, because nobody watched."""
 
     async def run(self) -> None:
         """Play. Raises what a renderer or a sink raises."""
@@ -131,6 +137,10 @@ class Playback:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._play_audio())
                 tasks.create_task(self._play_video(threads))
+
+    def change_scene(self, renderer: Renderer, track: Track) -> None:
+        """Go on with another renderer's track from the next frame on."""
+        self._scene = (renderer, track)
 
     def drop_lead(self) -> None:
         """Throw away what was read and has not been played or shown yet, and go on at once with what is read next."""
@@ -179,7 +189,15 @@ class Playback:
         while not self._slots.empty() and slot.shows_at + self._period < self._loop.time():
             slot = self._slots.get_nowait()
             self.skipped += 1
+        while self._rests(slot):
+            self.rested += 1
+            slot = await self._slots.get()
         return slot
+
+    def _rests(self, slot: _Slot) -> bool:
+        """Is the frame one of those that are left out while nobody watches? They are spread evenly."""
+        number = slot.index * self._idle_fps // self._fps
+        return not self.watched and number == (slot.index - 1) * self._idle_fps // self._fps
 
     async def _pause(self, seconds: float, unless: asyncio.Event) -> None:
         """Wait, but no longer than until the event."""
@@ -189,7 +207,8 @@ class Playback:
 
     def _render(self, slot: _Slot) -> None:
         pcm = slot.sound.astype(np.float32) / np.float32(32768)
-        self._renderer.render_batch([self._track.job(pcm, slot.index, slot.state, self._next.i420)])
+        renderer, track = self._scene
+        renderer.render_batch([track.job(pcm, slot.index, slot.state, self._next.i420)])
 
     def _show(self, picture: Picture) -> None:
         self._sink.push_video(picture)

@@ -2,30 +2,31 @@
 
 import asyncio
 import logging
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
-import numpy as np
-from numpy.typing import NDArray
 
 from domain.failures import FailureCode, Refused
 from domain.leases import Stop
 from domain.session import EndReason
 from presence.holding import Hold
-from presence.pictures import load_portrait
 from presence.pictures import warm_up as warm_pictures
 from presence.playback import Playback
 from presence.processes.protocol import Asks, Event, Held, Join, Published, RoomSeen, Served, Speaks
-from presence.renderers.base import Pixels, Renderer, Track
-from presence.renderers.marker import MarkedRenderer
 from presence.renderers.registry import find_renderer
-from presence.renderers.still import StillRenderer
-from presence.rooms.base import AvatarRoom, Occupancy, OccupancyListener, Publication, VideoFormat, room_refused
+from presence.rooms.base import (
+    AudienceListener,
+    AvatarRoom,
+    Occupancy,
+    OccupancyListener,
+    Publication,
+    VideoFormat,
+    room_refused,
+)
 from presence.rooms.livekit import LiveKitRoom
 from presence.rooms.livekit import warm_up as warm_rooms
+from presence.scene import STANDS_IN, Scene, SceneLoader
 from presence.speech.soxr import SoxrResampler
 from presence.speech.speech_queue import SpeechQueue
 
@@ -39,14 +40,15 @@ GOODBYE_S = 0.1
 LIVEKIT = ("livekit", "proxy")
 """Platforms whose rooms are LiveKit's: the customer's own, and those that were made for a session."""
 USUAL_SIZE = (1280, 960)
-USUAL_RENDERER = "warp"
 
 
-def open_room(platform: str, video: VideoFormat, seen: OccupancyListener, speech: SpeechQueue) -> AvatarRoom:
+def open_room(
+    platform: str, video: VideoFormat, seen: OccupancyListener, watched: AudienceListener, speech: SpeechQueue
+) -> AvatarRoom:
     """A room of a platform; Refused where this server cannot join such rooms."""
     if platform not in LIVEKIT:
         raise Refused(FailureCode.ROOM_PLATFORM_UNAVAILABLE, f"This server joins no rooms of platform {platform}")
-    return LiveKitRoom(video, seen, speech)
+    return LiveKitRoom(video, seen, watched, speech)
 
 
 def warm_up() -> None:
@@ -55,7 +57,7 @@ def warm_up() -> None:
     cv2.setNumThreads(1)
     warm_pictures(*USUAL_SIZE)
     warm_rooms()
-    find_renderer(USUAL_RENDERER)
+    find_renderer(STANDS_IN)
 
 
 class AvatarSession:
@@ -66,9 +68,10 @@ class AvatarSession:
         self._report = report
         self._sequence = 0
         self._published_at: float | None = None
-        self._renderer: Renderer = StillRenderer()
+        self.playback: Playback | None = None
+        """What plays, once the avatar is in the room."""
         self._speech = SpeechQueue(asyncio.get_running_loop(), SoxrResampler)
-        self._room = open_room(join.platform, self._video_format(), self._on_seen, self._speech)
+        self._room = open_room(join.platform, self._video_format(), self._on_seen, self._on_watched, self._speech)
         self._hold = Hold(self._room.warn, self._ask)
         self._room.on_return(self._ask)
 
@@ -84,10 +87,11 @@ class AvatarSession:
 
     async def run(self) -> EndReason:
         """Join and play; returns why the room was lost. Refused if the join fails."""
-        loading = asyncio.create_task(asyncio.to_thread(self._load))
+        loader = SceneLoader(self._join)
         started = time.monotonic()
         await self._room.connect(self._join.url, self._join.token, within_s=self._join.connect_within_ms / 1000)
-        playback = await self._stage(loading)
+        scene = await self._first_scene(loader)
+        playback = self.playback = self._stage(scene)
         async with asyncio.TaskGroup() as tasks:
             # Frames flow before the publication ends, so that the first one is encoded the moment it is wanted.
             playing = tasks.create_task(playback.run())
@@ -97,12 +101,13 @@ class AvatarSession:
                 playing.cancel()
                 raise
             self._on_published(publication, started)
-            reporting = tasks.create_task(self._report_served())
-            hearing = tasks.create_task(self._report_speech())
+            changing = _change_scene(playback, loader, scene)
+            works = (self._report_served(), self._report_speech(), changing)
+            beside = [tasks.create_task(work) for work in works]
             await self._room.announce("connected")
             lost, over = tasks.create_task(self._room.wait_lost()), tasks.create_task(self._hold.wait_over())
             done, _ = await asyncio.wait({lost, over}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (lost, over, playing, reporting, hearing):
+            for task in (lost, over, playing, *beside):
                 task.cancel()
         if lost in done:
             return lost.result()
@@ -163,45 +168,31 @@ class AvatarSession:
             await asyncio.sleep(SERVED_EVERY_S)
             self._report(Served(served_ms=self.served_ms))
 
-    async def _stage(self, loading: "asyncio.Task[Track]") -> Playback:
+    async def _first_scene(self, loader: SceneLoader) -> Scene:
         try:
-            track = await loading
+            return await loader.first()
         except (OSError, ValueError) as error:
             log.exception("the portrait cannot be shown")
             raise Refused(FailureCode.INTERNAL_ERROR, "The portrait cannot be shown") from error
-        size = (self._join.width, self._join.height)
+
+    def _stage(self, scene: Scene) -> Playback:
+        join = self._join
         playback = Playback(
             sink=self._room,
-            renderer=self._renderer,
-            track=track,
-            size=size,
-            fps=self._join.fps,
-            av_offset_s=self._join.av_offset_ms / 1000,
+            renderer=scene.renderer,
+            track=scene.track,
+            size=(join.width, join.height),
+            fps=join.fps,
+            av_offset_s=join.av_offset_ms / 1000,
+            idle_fps=join.idle_fps,
         )
         playback.feed = self._speech
         self._speech.drop_lead = playback.drop_lead
         return playback
 
-    def _load(self) -> Track:
-        image = load_portrait(Path(self._join.portrait_path), sha256=self._join.portrait_sha256)
-        if image.shape[:2] != (self._join.height, self._join.width):
-            raise ValueError(
-                f"the portrait is {image.shape[1]}x{image.shape[0]}, not {self._join.width}x{self._join.height}"
-            )
-        keypoints = np.array(self._join.keypoints, np.float32).reshape(-1, 2)
-        try:
-            return self._prepared(find_renderer(self._join.renderer), image, keypoints)
-        except ValueError as error:
-            # A picture that stands still is better than none.
-            log.warning("the renderer %s cannot take this portrait: %s", self._join.renderer, error)
-            return self._prepared(StillRenderer(), image, keypoints)
-
-    def _prepared(self, renderer: Renderer, image: Pixels, keypoints: NDArray[np.float32]) -> Track:
-        """A track of a renderer that has made what it needs. The built-in ones take tens of milliseconds for it."""
-        self._renderer = MarkedRenderer(renderer) if self._join.frame_marker else renderer
-        with tempfile.TemporaryDirectory(prefix="greenroom-") as folder:
-            self._renderer.prepare(image, keypoints, Path(folder))
-            return self._renderer.open(self._renderer.load(Path(folder)), self._join.generation)
+    def _on_watched(self, watched: bool) -> None:
+        if self.playback is not None:
+            self.playback.watched = watched
 
     def _on_seen(self, occupancy: Occupancy) -> None:
         self._sequence += 1
@@ -216,4 +207,19 @@ class AvatarSession:
 
     def _video_format(self) -> VideoFormat:
         join = self._join
-        return VideoFormat(width=join.width, height=join.height, fps=join.fps, codec=join.codec, bitrate=join.bitrate)
+        return VideoFormat(
+            width=join.width,
+            height=join.height,
+            fps=join.fps,
+            codec=join.codec,
+            bitrate=join.bitrate,
+            simulcast=join.simulcast,
+        )
+
+
+async def _change_scene(playback: Playback, loader: SceneLoader, playing: Scene) -> None:
+    """Show what was ordered as soon as it is there, where something stands in for it."""
+    ordered = await loader.then(playing)
+    if ordered is not None:
+        playback.change_scene(ordered.renderer, ordered.track)
+        log.info("what was ordered moves the picture now")

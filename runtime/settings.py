@@ -158,8 +158,23 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     video_fps: Annotated[int, msgspec.Meta(ge=1, le=60)] = 25
     """Frames a second."""
 
+    video_idle_fps: Annotated[int, msgspec.Meta(ge=1, le=60)] = 12
+    """Frames a second while nobody is subscribed to the picture."""
+
     video_bitrate: Annotated[int, msgspec.Meta(ge=50_000, le=50_000_000)] = 2_000_000
     """Bits a second at most."""
+
+    video_size: Annotated[int, msgspec.Meta(ge=0, le=1920)] = 0
+    """The longer side of the video in pixels; 0 is the portrait's own, which is 1280. For faces and avatar alike."""
+
+    video_simulcast: bool = False
+    """Send smaller pictures besides; a viewer then sees the full size later."""
+
+    session_memory_mb: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 1024
+    """What one session's media process may occupy before it is killed; 0 is no limit."""
+
+    session_open_files: Annotated[int, msgspec.Meta(ge=128, le=1_000_000)] = 4096
+    """How many files one session's media process may open."""
 
     renderer: str = "warp"
     """What draws the avatar: `warp`, `still`, or a renderer that another installed package brings."""

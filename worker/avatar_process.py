@@ -1,5 +1,6 @@
 """The main of one media process: one session, told over stdin; reads no settings, and dies with its parent."""
 
+import argparse
 import asyncio
 import contextlib
 import ctypes
@@ -15,6 +16,7 @@ import msgspec
 from domain.failures import FailureCode, Refused
 from domain.session import EndReason
 from presence.processes import protocol
+from presence.processes.limits import OPEN_FILES_ARGUMENT, limit_open_files
 from presence.processes.protocol import Held, Join, JoinFailed, Leave, Left, Ready
 from presence.redaction import RedactingFormatter, Redactor
 from presence.session import AvatarSession, warm_up
@@ -179,6 +181,10 @@ def die_with_parent() -> None:
 
 def main() -> None:
     """Serve one session and exit without tear-down: native threads may hang there."""
+    parser = argparse.ArgumentParser(prog="worker.avatar_process")
+    parser.add_argument(OPEN_FILES_ARGUMENT, type=int, default=0, help="how many files it may open; 0: as many as now")
+    if most := parser.parse_args().open_files:
+        limit_open_files(most)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the parent, which then says leave
     die_with_parent()
     events = EventPipe()

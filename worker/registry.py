@@ -54,7 +54,11 @@ ROLES: dict[str, Role] = {
     "faces": Role(
         queue=queues.FACES,
         assembly="worker.roles.faces",
-        activities=("activities.faces:FaceActivities", "activities.images:ImageActivities"),
+        activities=(
+            "activities.faces:FaceActivities",
+            "activities.images:ImageActivities",
+            "activities.banks:BankActivities",
+        ),
     ),
     "avatar": Role(
         queue=None,

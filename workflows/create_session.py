@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
         ExtendSession,
         MoveAway,
         MovedAway,
+        NewPicture,
         RoomSeen,
         SessionEnded,
         SessionExtended,
@@ -85,7 +86,7 @@ class CreateSessionWorkflow:
             await undisturbed(self._undo(failure(FailureCode.CREATE_CANCELLED, "the create was cancelled")))
             raise
         finishing = (
-            asyncio.create_task(finish_avatar(self._made, command.picture)) if self._made and command.picture else None
+            asyncio.create_task(self._finish(self._made, command.picture)) if self._made and command.picture else None
         )
         self._presence = PresenceWatch(command.session_id, lease, FIRST_GENERATION, self._life.timers.settle)
         reason = await self._live()
@@ -165,6 +166,10 @@ class CreateSessionWorkflow:
             known = steps.RecordAvatarInput(session_id=command.session_id, avatar_id=avatar.avatar_id)
             await self._do(steps.record_avatar, known, f"the picture is known: show {avatar.avatar_id}")
         return avatar
+
+    async def _finish(self, made: MadeAvatar, picture: NewPicture) -> None:
+        """Make what the create did not wait for; another server that takes the session over then finds it."""
+        self._shown = await finish_avatar(made, picture)
 
     async def _admit(self, expiry: steps.CalculateExpiryResult) -> steps.AdmitSessionResult:
         command = self._command

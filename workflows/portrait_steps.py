@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from contracts import steps
-    from contracts.portraits import AvatarRef, StoredObject
+    from contracts.portraits import AvatarRef, StoredObject, StoredPortrait
     from contracts.session_workflow import NewPicture
     from domain.avatars import AspectRatio
     from domain.failures import FailureCode
@@ -136,28 +136,44 @@ async def _resolved(avatar_id: str, account_id: str, remaining: Remaining, wante
     )
 
 
-async def finish_avatar(made: MadeAvatar, picture: NewPicture) -> None:
-    """Make the portraits that nobody has waited for, then delete what was staged. Never fails."""
-    if made.face:
-        await _complete(made, made.face, picture)
+async def finish_avatar(made: MadeAvatar, picture: NewPicture) -> AvatarRef:
+    """Make what nobody has waited for: portraits, and banks; then delete what was staged. Never fails.
+
+    The avatar as it is then.
+    """
+    avatar = await _complete(made, made.face, picture) if made.face else made.avatar
     if made.needless:
         await forget_avatar(made.needless)
     await discard_staged(picture)
+    return avatar
 
 
-async def _complete(made: MadeAvatar, face: FoundFace, picture: NewPicture) -> None:
-    """Make and add the missing portraits; whatever fails, the avatar stays as it is."""
-    if not made.missing:
-        return
+async def _complete(made: MadeAvatar, face: FoundFace, picture: NewPicture) -> AvatarRef:
+    """Make and add the missing portraits, and everybody's banks; whatever fails, the avatar stays as it is."""
+    avatar, to_come = made.avatar, "further portraits"
     try:
-        await _add_missing(made, face, picture)
+        if made.missing:
+            avatar = avatar.with_portraits((*avatar.portraits, *await _add_missing(made, face, picture)))
+        to_come = "banks"
+        return avatar.with_portraits(await _add_banks(avatar))
     except ApplicationError as error:
-        workflow.logger.warning("%s stays without %s: %s", made.avatar.avatar_id, ", ".join(made.missing), error)
+        workflow.logger.warning("%s stays without %s: %s", avatar.avatar_id, to_come, error)
         if error.type == FailureCode.AVATAR_NOT_FOUND:  # it was deleted meanwhile
-            await forget_avatar(made.avatar.avatar_id)
+            await forget_avatar(avatar.avatar_id)
+        return avatar
 
 
-async def _add_missing(made: MadeAvatar, face: FoundFace, picture: NewPicture) -> None:
+async def _add_banks(avatar: AvatarRef) -> tuple[StoredPortrait, ...]:
+    """The portraits with what the renderer has prepared of them, so that no join has to."""
+    asked = steps.PrepareBanksInput(avatar_id=avatar.avatar_id, portraits=avatar.portraits)
+    prepared = await perform(steps.prepare_banks, asked, summary="prepare the portraits for the renderer")
+    if any(portrait.banks for portrait in prepared.portraits):
+        kept = steps.KeepBanksInput(avatar_id=avatar.avatar_id, portraits=prepared.portraits)
+        await perform(steps.keep_banks, kept, summary=f"note what was prepared of {avatar.avatar_id}")
+    return prepared.portraits
+
+
+async def _add_missing(made: MadeAvatar, face: FoundFace, picture: NewPicture) -> tuple[StoredPortrait, ...]:
     missing, avatar_id = made.missing, made.avatar.avatar_id
     cut = await perform(
         steps.cut_portraits,
@@ -179,6 +195,7 @@ async def _add_missing(made: MadeAvatar, face: FoundFace, picture: NewPicture) -
         steps.AddPortraitsInput(avatar_id=avatar_id, portraits=stored.portraits),
         summary=f"add {', '.join(missing)} to {avatar_id}",
     )
+    return stored.portraits
 
 
 async def discard_staged(picture: NewPicture) -> None:

@@ -57,6 +57,8 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     steps.align_face: _remote(queues.FACES, timeout=timedelta(seconds=20)),
     # Nobody waits for it: it may outlive an outage of a quarter of an hour.
     steps.cut_portraits: _remote(queues.FACES, timeout=timedelta(seconds=20), attempts=100),
+    # Nobody waits for it either. Of a renderer that fails it tells in its result: what is tried again is the store.
+    steps.prepare_banks: _remote(queues.FACES, timeout=timedelta(minutes=10), attempts=20),
     # The object store: slow enough to be remote, repeatable enough to be tried often.
     steps.store_avatar: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=5),
     steps.discard_staged: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=6),
@@ -66,6 +68,7 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     steps.recognise_picture: _local(),
     steps.register_avatar: _local(),
     steps.add_portraits: _local(),
+    steps.keep_banks: _local(),
     # A fresh upload's further portraits follow within a second: 1.5 s of waiting in all.
     steps.resolve_avatar: _local(attempts=5),
     steps.calculate_expiry: _local(),

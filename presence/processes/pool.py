@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
+from domain.environments import child_environment
+from presence.processes.limits import OPEN_FILES_ARGUMENT, ProcessLimits, resident_mb
 from presence.processes.media_process import MediaProcess
 
 log = logging.getLogger(__name__)
@@ -16,24 +18,27 @@ REFILL_AFTER_S: Final = 1.0
 """A new spare starts only after this: its imports would slow down the join that took the last one."""
 CRASH_PAUSE_S: Final = 5.0
 """Pause after a spare that died by itself, so that a broken installation does not spin."""
+LOOK_S: Final = 1.0
+"""How often a process's memory is looked at."""
 
 _LINE_LIMIT: Final = 2**20
-_INHERITED: Final = frozenset(
-    {"PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "SSL_CERT_FILE", "SSL_CERT_DIR", "GREENROOM_RUN"}
-)
-_INHERITED_PREFIXES: Final = ("LC_", "LD_LIBRARY_", "PYTHON", "XDG_", "CUDA_", "NVIDIA_", "GREENROOM_TEST_")
-
-
-def child_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What a media process inherits: nothing that it does not need, and no key or password."""
-    return {k: v for k, v in environ.items() if k in _INHERITED or k.startswith(_INHERITED_PREFIXES)}
 
 
 class MediaPool:
     """Starts media processes and keeps some of them waiting. The processes die with this one, however it dies."""
 
-    def __init__(self, *, environ: Mapping[str, str], spares: int = 1, python: str = sys.executable) -> None:
-        self._environ = child_environment(environ)
+    def __init__(
+        self,
+        *,
+        environ: Mapping[str, str],
+        spares: int = 1,
+        python: str = sys.executable,
+        limits: ProcessLimits | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`settings` are variables that every media process gets besides what it inherits."""
+        self._environ = {**child_environment(environ), **(settings or {})}
+        self._limits = limits or ProcessLimits()
         self._wanted = spares
         self._python = python
         self._spares: list[MediaProcess] = []
@@ -85,7 +90,7 @@ class MediaPool:
     async def _spawn(self) -> MediaProcess:
         process = MediaProcess(
             await asyncio.create_subprocess_exec(
-                *(self._python, "-m", MODULE),
+                *(self._python, "-m", MODULE, OPEN_FILES_ARGUMENT, str(self._limits.open_files)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
@@ -99,8 +104,22 @@ class MediaPool:
         task.add_done_callback(self._tasks.discard)
         return process
 
+    async def _watch_memory(self, process: MediaProcess) -> None:
+        """End a process that takes too much: its machine serves others."""
+        while self._limits.memory_mb:
+            await asyncio.sleep(LOOK_S)
+            taken = resident_mb(process.pid)
+            if taken > self._limits.memory_mb:
+                session = process.session.session_id if process.session else "-"
+                allowed = self._limits.memory_mb
+                log.error("[%d %s] took %.0f MB of %d and was killed", process.pid, session, taken, allowed)
+                process.kill()
+                return
+
     async def _mourn(self, process: MediaProcess) -> None:
+        watching = asyncio.create_task(self._watch_memory(process))
         ended = await process.wait_ended()
+        watching.cancel()
         self._processes.discard(process)
         if process in self._spares:
             self._spares.remove(process)

@@ -27,11 +27,17 @@ class Join(msgspec.Struct, frozen=True, kw_only=True, tag="join"):
     """Hexadecimal; checked unless empty."""
     keypoints: tuple[tuple[float, float], ...] = ()
     """Left eye, right eye, nose, mouth corners left and right, in pixels of the portrait."""
+    bank_path: str = ""
+    """What the renderer prepared of this portrait in this size, as one file; empty where nothing is stored."""
     width: int
+    """Of the video, like the height: the portrait is scaled to it."""
     height: int
     fps: int = 25
+    idle_fps: int = 12
+    """Frames a second while nobody is subscribed to the picture."""
     codec: str = "VP8"
     bitrate: int = 2_000_000
+    simulcast: bool = False
     renderer: str = "still"
     """A name that `presence.renderers.registry` knows."""
     frame_marker: bool = False

@@ -35,7 +35,11 @@ class Track(Protocol):
 
 
 class Renderer(Protocol):
-    """Makes pictures of avatars. `prepare` runs once per portrait, `load` once per process, `open` per session."""
+    """Makes pictures of avatars. `prepare` runs once per portrait, `load` once per process, `open` per session.
+
+    What `prepare` wrote is stored with the avatar, and used as long as the attribute `bank_version` (any text or
+    number, 1 where there is none) is the same. A renderer whose `bank_version` is None prepares at each join instead.
+    """
 
     def prepare(self, image: Pixels, keypoints: NDArray[np.float32], out_dir: Path) -> None:
         """Write what `load` needs. Slow, offline, deterministic.

@@ -38,6 +38,9 @@ class StillTrack:
 class StillRenderer:
     """Converts the portrait once and copies it ever after."""
 
+    bank_version = None
+    """To read what it prepares takes as long as to prepare it."""
+
     def prepare(self, image: Pixels, keypoints: NDArray[np.float32], out_dir: Path) -> None:  # noqa: ARG002
         """Write the portrait as I420."""
         np.save(out_dir / PORTRAIT, i420_from_rgb(image), allow_pickle=False)

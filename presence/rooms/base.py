@@ -20,6 +20,8 @@ class VideoFormat:
     """VP8, H264, VP9 or AV1."""
     bitrate: int
     """Bits a second at most."""
+    simulcast: bool = False
+    """Send smaller pictures besides, for viewers with little bandwidth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,8 @@ class Occupancy:
 
 
 OccupancyListener = Callable[[Occupancy], None]
+AudienceListener = Callable[[bool], None]
+"""Told whether anybody is subscribed to the picture, at each change."""
 
 
 class AvatarRoom(MediaSink, Protocol):

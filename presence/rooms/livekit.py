@@ -12,7 +12,8 @@ from domain.failures import FailureCode
 from domain.session import EndReason
 from presence.pictures import Picture
 from presence.redaction import Redactor
-from presence.rooms.base import OccupancyListener, Publication, VideoFormat, room_refused
+from presence.rooms.base import AudienceListener, OccupancyListener, Publication, VideoFormat, room_refused
+from presence.rooms.livekit_audience import Audience
 from presence.rooms.livekit_census import Census
 from presence.rooms.livekit_reasons import end_reason, join_failure, websocket_url
 from presence.rooms.livekit_speech import LiveKitSpeech
@@ -40,7 +41,9 @@ def warm_up() -> None:
 class LiveKitRoom:
     """One stay of one avatar. Tracks are made while it connects: they take the SDK as long as a tenth of a connect."""
 
-    def __init__(self, video: VideoFormat, seen: OccupancyListener, speech: SpeechQueue) -> None:
+    def __init__(
+        self, video: VideoFormat, seen: OccupancyListener, watched: AudienceListener, speech: SpeechQueue
+    ) -> None:
         loop = self._loop = asyncio.get_running_loop()
         self._format = video
         self._redactor = Redactor()
@@ -48,6 +51,7 @@ class LiveKitRoom:
         self._lost: asyncio.Future[EndReason] = loop.create_future()
         self._connecting: asyncio.Future[None] | None = None
         self._census = Census(self._room, seen)
+        self._audience = Audience(self._room, watched)
         self._speech = LiveKitSpeech(self._room, speech)
         self._room.on("disconnected", self._on_disconnected)
         self._room.on("track_published", self._on_published_by_others)
@@ -55,7 +59,8 @@ class LiveKitRoom:
     async def connect(self, url: str, token: str, *, within_s: float) -> None:
         """Enter. Refused with a ROOM_ code; no message holds the token."""
         self._redactor.hide(token)
-        options = rtc.RoomOptions(auto_subscribe=False)
+        # With dynacast nothing is encoded once the last subscriber has been gone for 5 s.
+        options = rtc.RoomOptions(auto_subscribe=False, dynacast=True)
         self._connecting = asyncio.ensure_future(self._room.connect(websocket_url(url), token, options))
         await asyncio.sleep(0)  # the request leaves before the tracks keep this thread busy
         self._make_tracks()
@@ -104,6 +109,7 @@ class LiveKitRoom:
         finally:
             publishing.cancel()
         self._census.open()
+        self._audience.open(self._video_track)
         return Publication(
             participant_identity=me.identity,
             participant_sid=me.sid,
@@ -151,6 +157,7 @@ class LiveKitRoom:
     async def disconnect(self) -> None:
         """Leave. Does nothing where the room is lost already."""
         self._census.close()
+        self._audience.close()
         self._speech.close()
         try:
             async with asyncio.timeout(_DISCONNECT_WITHIN_S):
@@ -175,7 +182,7 @@ class LiveKitRoom:
     def _video_options(self) -> rtc.TrackPublishOptions:
         return rtc.TrackPublishOptions(
             source=TrackSource.SOURCE_CAMERA,
-            simulcast=False,  # a subscriber would see a small picture first
+            simulcast=self._format.simulcast,  # where it is on, a subscriber sees a small picture first
             video_codec=rtc.VideoCodec.Value(self._format.codec),
             video_encoding=rtc.VideoEncoding(max_framerate=self._format.fps, max_bitrate=self._format.bitrate),
         )
@@ -190,6 +197,7 @@ class LiveKitRoom:
 
     def _lose(self, reason: EndReason) -> None:
         self._census.close()
+        self._audience.close()
         if not self._lost.done():
             self._lost.set_result(reason)
 

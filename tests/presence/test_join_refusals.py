@@ -143,7 +143,7 @@ async def test_a_silent_peer_is_unreachable_in_time(
         ({"platform": "daily"}, FailureCode.ROOM_PLATFORM_UNAVAILABLE),
         ({"portrait_sha256": "0" * 64}, FailureCode.INTERNAL_ERROR),
         ({"portrait_path": "missing.jpg"}, FailureCode.INTERNAL_ERROR),
-        ({"width": 640, "height": 480}, FailureCode.INTERNAL_ERROR),
+        ({"width": 640, "height": 640}, FailureCode.INTERNAL_ERROR),
         ({"width": 641, "height": 480}, FailureCode.INTERNAL_ERROR),
         ({"codec": "H999"}, FailureCode.INTERNAL_ERROR),
     ],

@@ -15,9 +15,10 @@ from uuid import uuid4
 import msgspec
 import pytest
 
+from domain.environments import child_environment
 from domain.failures import FailureCode, Refused
 from presence.processes.media_process import MediaProcess
-from presence.processes.pool import MediaPool, child_environment
+from presence.processes.pool import MediaPool
 from presence.processes.protocol import DIED, Join
 from support.livekit_server import LiveKitServer
 from support.processes import left_after, marked

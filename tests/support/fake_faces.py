@@ -6,8 +6,8 @@ from typing import NoReturn
 from activities.failures import translated
 from adapters.object_store import ObjectStore
 from contracts import steps
-from contracts.portraits import StoredObject, StoredPortrait
-from domain.avatars import PREVIEW, AspectRatio
+from contracts.portraits import StoredBank, StoredObject, StoredPortrait
+from domain.avatars import PREVIEW, AspectRatio, bank_key
 from domain.failures import FailureCode, Refused
 from support.stand_in_steps import MEASURES
 
@@ -57,6 +57,16 @@ class FakeFaces:
         data = await self._store.get(value.picture.key, value.picture.sha256)
         portraits = await self._portraits(value.staging_prefix, value.profiles, data)
         return steps.CutPortraitsResult(portraits=portraits)
+
+    @steps.prepare_banks.implementation
+    async def prepare_banks(self, value: steps.PrepareBanksInput) -> steps.PrepareBanksResult:
+        """Store a bank for each portrait."""
+        portraits = tuple([await self._with_bank(value.avatar_id, portrait) for portrait in value.portraits])
+        return steps.PrepareBanksResult(portraits=portraits)
+
+    async def _with_bank(self, avatar_id: str, portrait: StoredPortrait) -> StoredPortrait:
+        stored = await self._stage(bank_key(avatar_id, portrait.profile, "warp-1-4x3"), b"a bank")
+        return portrait.with_bank(StoredBank(renderer="warp", version="1", width=4, height=3, object=stored))
 
     async def _portraits(self, prefix: str, profiles: Sequence[str], data: bytes) -> tuple[StoredPortrait, ...]:
         objects = {name: await self._stage(f"{prefix}/{name.replace(':', 'x')}.jpg", data) for name in profiles}

@@ -17,7 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from contracts import queues, steps
-from contracts.portraits import AvatarRef, FaceMeasures, StoredObject, StoredPortrait
+from contracts.portraits import AvatarRef, FaceMeasures, StoredBank, StoredObject, StoredPortrait
 from contracts.steps import Step
 from domain.avatars import AspectRatio
 from domain.failures import FailureCode
@@ -144,6 +144,15 @@ class StandInSteps:
         return steps.CutPortraitsResult(portraits=portraits(value.staging_prefix, value.profiles))
 
     async def _add_portraits(self, _: Script, __: steps.AddPortraitsInput) -> steps.Done:
+        return steps.Done()
+
+    async def _prepare_banks(self, _: Script, value: steps.PrepareBanksInput) -> steps.PrepareBanksResult:
+        bank = StoredBank(
+            renderer="warp", version="1", width=4, height=3, object=stored(f"avatars/{value.avatar_id}/bank")
+        )
+        return steps.PrepareBanksResult(portraits=tuple(one.with_bank(bank) for one in value.portraits))
+
+    async def _keep_banks(self, _: Script, __: steps.KeepBanksInput) -> steps.Done:
         return steps.Done()
 
     async def _store_avatar(self, _: Script, value: steps.StoreAvatarInput) -> steps.StoreAvatarResult:

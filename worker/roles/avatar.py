@@ -16,6 +16,7 @@ from contracts.queues import avatar_queue
 from database.avatar_servers import AvatarServers
 from database.engine import open_engine
 from database.leases import Leases
+from presence.processes.limits import ProcessLimits, raise_open_files
 from presence.processes.pool import MediaPool
 from presence.processes.seats import Seats
 from runtime.settings import Settings, parse_keys
@@ -29,7 +30,9 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
     stack.push_async_callback(engine.dispose)
     store = ObjectStore(settings.storage_address, **settings.storage_access)
     stack.push_async_callback(store.aclose)
-    pool = MediaPool(environ=environ, spares=settings.avatar_spares, python=sys.executable)
+    raise_open_files()
+    limits = ProcessLimits(memory_mb=settings.session_memory_mb, open_files=settings.session_open_files)
+    pool = MediaPool(environ=environ, spares=settings.avatar_spares, python=sys.executable, limits=limits)
     stack.push_async_callback(pool.aclose)
     await pool.start()
     seats = Seats(pool)
@@ -46,8 +49,11 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
         seats=seats,
         video=VideoSettings(
             fps=settings.video_fps,
+            idle_fps=settings.video_idle_fps,
             codec=settings.video_codec,
             bitrate=settings.video_bitrate,
+            size=settings.video_size,
+            simulcast=settings.video_simulcast,
             frame_marker=settings.frame_marker,
             renderer=settings.renderer,
             av_offset_ms=settings.av_offset_ms,

@@ -6,12 +6,15 @@ from contextlib import AsyncExitStack
 
 from temporalio.client import Client
 
+from activities.banks import BankActivities
 from activities.faces import FaceActivities
 from activities.images import ImageActivities
+from adapters.bank_making import BankMaker
 from adapters.image_decoding import ImageDecoder
 from adapters.image_source import PictureSource
 from adapters.object_store import ObjectStore
 from contracts import queues
+from domain.environments import child_environment
 from runtime.settings import Settings
 from worker.assembly import Opened
 from worker.face_detector import open_portrait_maker
@@ -29,7 +32,14 @@ async def open_role(settings: Settings, environ: Mapping[str, str], _: Client, s
     stack.push_async_callback(source.aclose)
     store = ObjectStore(settings.storage_address, **settings.storage_access)
     stack.push_async_callback(store.aclose)
+    # The renderer's code stays out of this process, and its secrets out of that one.
+    banks = BankMaker(settings.renderer, longer_side=settings.video_size, environment=child_environment(environ))
+    stack.push_async_callback(banks.aclose)
     return Opened(
         queue=queues.FACES,
-        activities=(FaceActivities(maker, store), ImageActivities(source, decoder, store)),
+        activities=(
+            FaceActivities(maker, store),
+            ImageActivities(source, decoder, store),
+            BankActivities(banks, store),
+        ),
     )

@@ -82,6 +82,8 @@ class LipsyncTrack:
 class LipsyncRenderer:
     """Moves a portrait's mouth by a model that a host process on this machine runs for every session."""
 
+    bank_version = 1
+
     def __init__(
         self,
         model: Path | None = None,

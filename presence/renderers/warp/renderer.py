@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from presence.renderers.base import AvatarState, Pixels, Samples
-from presence.renderers.warp.bank import Bank, build_bank, read_bank, write_bank
+from presence.renderers.warp.bank import VERSION, Bank, build_bank, read_bank, write_bank
 from presence.renderers.warp.canvas import Canvas
 from presence.renderers.warp.geometry import face_from
 from presence.renderers.warp.head import Head
@@ -72,6 +72,8 @@ class WarpTrack:
 
 class WarpRenderer:
     """Makes one portrait talk. Preparing takes tens of milliseconds, so a join may do it where nobody did before."""
+
+    bank_version = VERSION
 
     def prepare(self, image: Pixels, keypoints: NDArray[np.float32], out_dir: Path) -> None:
         """Write the bank: about 2 MB for 1280x960. ValueError for keypoints of no face."""

@@ -1,6 +1,7 @@
 """Has a renderer prepare portraits in a process apart: foreign code that hangs, leaks or crashes harms nobody else."""
 
 import asyncio
+import contextlib
 import json
 import logging
 import struct
@@ -12,6 +13,8 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 LENGTH = struct.Struct(">Q")
+DYING_S = 1.0
+"""How long a process may take to die after its pipe broke."""
 MODULE = "presence.renderers.bank_process"
 
 
@@ -94,6 +97,10 @@ class BankMaker:
         return answer, data
 
     async def _given_up(self, why: str) -> CannotPrepare:
+        if self._process is not None and not why.startswith("it took"):
+            # Killing it at once would reap it, and lose the status that tells how it ended.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._process.wait(), DYING_S)
         status = await self._end()
         return CannotPrepare(f"the renderer {self.renderer}: {why} (exit status {status})")
 

@@ -23,7 +23,7 @@ from adapters.object_cache import ObjectCache
 from adapters.object_store import ObjectStore
 from adapters.sealing import Sealer
 from contracts import steps
-from contracts.portraits import StoredObject, StoredPortrait
+from contracts.portraits import StoredBank, StoredObject, StoredPortrait
 from contracts.session_workflow import REPORT_ROOM, ROOM_TOKEN_FIELD, RoomAddress, RoomSeen
 from domain.failures import FailureCode, Refused
 from presence.processes.protocol import DIED, LEFT
@@ -68,6 +68,7 @@ class Scene:
     client: FakeClient
     activities: RoomActivities
     portrait: StoredPortrait
+    cache: Path
 
     @property
     def process(self) -> FakeProcess:
@@ -112,6 +113,7 @@ async def scene(database: Database, tmp_path: Path) -> Scene:
         client=client,
         activities=activities,
         portrait=portrait,
+        cache=tmp_path / "cache",
     )
 
 
@@ -160,6 +162,62 @@ async def test_the_token_is_opened_only_for_the_media_process(scene: Scene, capl
     assert order.portrait_sha256 == scene.portrait.object.sha256
     assert (result.participant_identity, result.width, result.publish_ms) == ("avatar", 1280, 120)
     assert TOKEN not in f"{result} {order!r} {caplog.text}"
+
+
+def banked(scene: Scene, stored: StoredObject, **changes: Any) -> StoredPortrait:
+    """The scene's portrait with a bank."""
+    usual = {"renderer": "still", "version": "1", "width": 1280, "height": 960, "object": stored}
+    return scene.portrait.with_bank(StoredBank(**{**usual, **changes}))
+
+
+async def test_the_order_carries_the_stored_bank(scene: Scene) -> None:
+    """The one of this server's renderer and size, as a checked file."""
+    key = "avatars/a/bank.zip"
+    stored = StoredObject(key=key, sha256=await scene.store.put(key, b"bank"), size=4)
+    portrait = banked(scene, stored)
+    for other in ({"renderer": "warp"}, {"width": 640, "height": 480}):
+        portrait = portrait.with_bank(banked(scene, StoredObject(key="x", sha256="0" * 64, size=1), **other).banks[0])
+    await scene.activities.join_room(scene.join(portrait=portrait))
+    (order,) = scene.seats.joins
+    assert await asyncio.to_thread(Path(order.bank_path).read_bytes) == b"bank"
+
+
+@pytest.mark.parametrize("how", ["missing", "damaged", "another renderer", "slow"])
+async def test_a_join_does_without_a_bank_that_cannot_be_had(
+    scene: Scene, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is it held up: the media process prepares the portrait itself."""
+    key = "avatars/a/bank.zip"
+    sha256 = await scene.store.put(key, b"bank")
+    if how == "missing":
+        await scene.store.delete_below(key)
+    if how == "slow":
+        held, get = asyncio.Event(), scene.store.get
+
+        async def slowly(asked: str, expected: str | None = None) -> bytes:
+            if asked == key:
+                await held.wait()
+            return await get(asked, expected)
+
+        monkeypatch.setattr(scene.store, "get", slowly)
+        monkeypatch.setattr(rooms, "BANK_WITHIN_S", 0.05)
+    stored = StoredObject(key=key, sha256="0" * 64 if how == "damaged" else sha256, size=4)
+    portrait = banked(scene, stored, renderer="mine" if how == "another renderer" else "still")
+    await scene.activities.join_room(scene.join(portrait=portrait))
+    assert scene.seats.joins[0].bank_path == ""
+    if how == "slow":
+        held.set()
+        cached = scene.cache / sha256
+        await eventually(cached.exists)  # the next join has it
+
+
+async def test_the_video_has_the_size_that_the_settings_say(scene: Scene) -> None:
+    """The portrait's shape stays."""
+    video = VideoSettings(fps=25, codec="VP8", bitrate=1, frame_marker=False, size=640, simulcast=True, idle_fps=5)
+    scene.activities._video = video
+    await scene.activities.join_room(scene.join())
+    (order,) = scene.seats.joins
+    assert (order.width, order.height, order.simulcast, order.idle_fps) == (640, 480, True, 5)
 
 
 @pytest.mark.parametrize("wrong", ["key", "session", "text"])

@@ -10,7 +10,7 @@ from database.admission import hold_avatar, insert_created
 from database.engine import writing
 from database.instants import from_now
 from database.tables import avatar_portraits, avatars
-from domain.avatars import AspectRatio
+from domain.avatars import AspectRatio, Bank
 from domain.failures import Refused
 from support.databases import Database, an_avatar
 
@@ -265,3 +265,38 @@ async def test_the_id_of_a_deleted_avatar_can_be_given_again(database: Database)
     assert (await database.avatars.free_for(avatar_id), await given_up()) == (False, False)
     await database.sessions.end(session_id, "expired")
     assert (await database.avatars.free_for(avatar_id), await given_up()) == (True, True)
+
+
+def a_bank(renderer: str = "warp", version: str = "1", width: int = 1280) -> Bank:
+    """A bank's whereabouts."""
+    key = f"avatars/avat_1/bank-{renderer}-{version}-{width}.zip"
+    return Bank(
+        renderer=renderer, version=version, width=width, height=width * 3 // 4, key=key, sha256="b" * 64, size=7
+    )
+
+
+async def test_banks_lie_with_their_portraits(database: Database) -> None:
+    """One for each renderer and size; a newer version replaces an older one, and an unknown profile changes nothing."""
+    await database.avatar(avatar_id="avat_1")
+    before = await database.avatars.get("avat_1")
+    assert before is not None
+    assert before.portraits["4:3"].banks == ()
+    for bank in (a_bank(), a_bank("mine"), a_bank(width=640), a_bank(version="2")):
+        for _ in range(2):
+            await database.avatars.keep_banks("avat_1", {"4:3": bank, "9:9": bank})
+    found = await database.avatars.get("avat_1")
+    assert found is not None
+    assert found.portraits["4:3"].banks == (a_bank("mine"), a_bank(width=640), a_bank(version="2"))
+    assert found.portraits["preview"] == before.portraits["preview"]
+    assert found in await database.avatars.every()
+
+
+async def test_banks_of_an_avatar_that_is_gone_are_not_kept(database: Database) -> None:
+    """Whoever made them is told, and takes the objects away again."""
+    account_id = await database.account()
+    await database.avatar(account_id, "avat_1")
+    await database.avatars.mark_deleted("avat_1", account_id)
+    for avatar_id in ("avat_1", "avat_0"):
+        with pytest.raises(Refused) as caught:
+            await database.avatars.keep_banks(avatar_id, {"4:3": a_bank()})
+        assert caught.value.code == "AVATAR_NOT_FOUND"

@@ -196,6 +196,50 @@ async def test_what_is_dropped_is_neither_played_nor_shown() -> None:
     assert sink.samples / SAMPLE_RATE == pytest.approx(0.51 + 0.08, abs=0.1)
 
 
+@three_tries
+async def test_unwatched_pictures_come_more_rarely_and_the_sound_as_ever() -> None:
+    """About 12 of 25 pictures are made, evenly; the sound loses nothing, and with a viewer all are made again."""
+    sink, renderer = FakeSink(), FakeRenderer()
+    playback = Playback(sink=sink, renderer=renderer, track=renderer, size=(16, 16), fps=FPS, idle_fps=12)
+    playing = asyncio.create_task(playback.run())
+    await asyncio.sleep(0.2)
+    playback.watched = False
+    alone, heard, rested = len(sink.pictures), sink.samples, playback.rested
+    await asyncio.sleep(2.0)
+    quiet = [index for _, index in sink.pictures[alone:]]
+    rested = playback.rested - rested
+    heard_s = (sink.samples - heard) / SAMPLE_RATE
+    playback.watched = True
+    again = len(sink.pictures)
+    await asyncio.sleep(1.0)
+    playing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await playing
+    steps = np.diff(quiet)
+    back = np.diff([index for _, index in sink.pictures[again + 1 :]])
+    if not 22 <= len(quiet) <= 26 or abs(heard_s - 2) > 0.1 or playback.clock.starved or playback.skipped:
+        raise Froze(f"{len(quiet)} pictures in 2 s, {heard_s:.2f} s of sound")
+    assert rested in (25, 26, 27)
+    assert set(steps) <= {2, 3}
+    assert set(back) == {1}
+
+
+async def test_another_track_goes_on_from_the_next_picture() -> None:
+    """The first one's last picture is followed by the second one's with the next index."""
+    first, second, sink = FakeRenderer(), FakeRenderer(), FakeSink()
+    playback = Playback(sink=sink, renderer=first, track=first, size=(16, 16), fps=FPS)
+    playing = asyncio.create_task(playback.run())
+    await asyncio.sleep(0.3)
+    playback.change_scene(second, second)
+    await asyncio.sleep(0.3)
+    playing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await playing
+    assert len(first.windows) >= 1
+    assert len(second.windows) >= 1
+    assert sink.samples == pytest.approx((len(first.windows) + len(second.windows)) * 1920, abs=3 * 1920)
+
+
 async def test_a_renderer_that_fails_ends_the_playback() -> None:
     """A broken renderer is an error, not a frozen picture."""
 

@@ -17,13 +17,15 @@ import pytest
 
 from domain.environments import child_environment
 from domain.failures import FailureCode, Refused
+from presence.processes.limits import ProcessLimits, resident_mb
 from presence.processes.media_process import MediaProcess
 from presence.processes.pool import MediaPool
 from presence.processes.protocol import DIED, Join
 from support.livekit_server import LiveKitServer
+from support.plugin_renderers import install_plugin
 from support.processes import left_after, marked
 from support.room_viewer import RoomViewer
-from support.tokens import AVATAR_IDENTITY, person_token
+from support.tokens import AVATAR_IDENTITY, avatar_token, person_token
 
 PARENT = """
 import asyncio, os, sys
@@ -173,6 +175,83 @@ async def test_a_killed_media_process_is_noticed_at_once(
     assert time.monotonic() - started < 0.5
     assert not process.alive
     assert (await process.leave()).reason == DIED
+
+
+async def test_a_process_that_takes_too_much_memory_is_ended(
+    livekit_server: LiveKitServer,
+    make_join: Callable[..., Join],
+    room_name: str,
+    tmp_path: Path,
+    measured: Callable[[str], None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """It is killed and said so; a neighbour from the same pool goes on."""
+    environ = {**install_plugin(tmp_path).environ, "GREENROOM_RUN": uuid4().hex}
+    pool = MediaPool(environ=environ, spares=2, limits=ProcessLimits(memory_mb=500))
+    await pool.start()
+    try:
+        await wait_ready(pool)
+        hungry, neighbour = await pool.take(), await pool.take()
+        small = {"width": 320, "height": 240}
+        await neighbour.join(make_join(livekit_server, session_id="neighbour", **small))
+        token = avatar_token(livekit_server, f"{room_name}-hungry")
+        await hungry.join(make_join(livekit_server, renderer="hungry", token=token, **small))
+        async with asyncio.timeout(40):
+            ended = await hungry.wait_ended()
+        assert (ended.reason, ended.exit_code) == (DIED, -signal.SIGKILL)
+        assert "MB of 500 and was killed" in caplog.text
+        served = neighbour.served_ms
+        measured(f"a neighbour takes {resident_mb(neighbour.pid):.0f} MB")
+        async with asyncio.timeout(10):
+            while neighbour.served_ms <= served:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert neighbour.alive
+    finally:
+        await pool.aclose()
+
+
+async def test_a_crash_is_reported_within_a_second_and_touches_no_neighbour(
+    livekit_server: LiveKitServer,
+    media_pool: MediaPool,
+    make_join: Callable[..., Join],
+    room_name: str,
+    measured: Callable[[str], None],
+) -> None:
+    """Of three sessions the middle one crashes in native code; the others' pictures go on without a gap."""
+    rooms = [f"{room_name}-{number}" for number in range(3)]
+    processes = []
+    for room in rooms:
+        await wait_ready(media_pool)
+        processes.append(await media_pool.take())
+        token = avatar_token(livekit_server, room)
+        await processes[-1].join(make_join(livekit_server, token=token, width=320, height=240))
+    async with RoomViewer(livekit_server.url, person_token(livekit_server, rooms[0])) as viewer:
+        await viewer.wait_frames(5)
+        started = time.monotonic()
+        os.kill(processes[1].pid, signal.SIGSEGV)
+        ended = await processes[1].wait_ended()
+        took = time.monotonic() - started
+        measured(f"a crash was reported after {took * 1000:.0f} ms")
+        assert (ended.reason, took < 1) == (DIED, True)
+        await viewer.wait_frames(len(viewer.frames) + 20)
+    assert [process.alive for process in processes] == [True, False, True]
+    for process in processes[::2]:
+        await process.leave()
+
+
+async def test_open_files_are_limited(measured: Callable[[str], None]) -> None:
+    """Each media process may open as many files as its pool says, and raise that no further."""
+    limits = ProcessLimits(open_files=700)
+    pool = MediaPool(environ={**os.environ, "GREENROOM_RUN": uuid4().hex}, spares=1, limits=limits)
+    await pool.start()
+    try:
+        spare = await wait_ready(pool)
+        lines = Path(f"/proc/{spare.pid}/limits").read_text().splitlines()  # noqa: ASYNC240
+        (line,) = [line for line in lines if line.startswith("Max open files")]
+        assert line.split()[3:5] == ["700", "700"]
+        measured(f"a spare has {len(os.listdir(f'/proc/{spare.pid}/fd'))} open files")  # noqa: PTH208
+    finally:
+        await pool.aclose()
 
 
 async def test_a_process_that_dies_while_it_joins_is_a_failure(

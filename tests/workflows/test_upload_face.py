@@ -18,7 +18,7 @@ from workflows.upload_face import UploadFaceWorkflow
 Upload = WorkflowHandle[UploadFaceWorkflow, UploadFaceOutcome]
 
 LADDER = ["decode_image", "align_face", "store_avatar", "register_avatar"]
-FURTHER = ["cut_portraits", "store_avatar", "add_portraits"]
+FURTHER = ["cut_portraits", "store_avatar", "add_portraits", "prepare_banks", "keep_banks"]
 
 
 async def start(client: Client, avatar_id: str, *, host: str = "", dry_run: bool = False) -> Upload:
@@ -91,6 +91,27 @@ async def test_a_portrait_that_cannot_be_cut_costs_nothing_else(temporal: Client
     outcome = await upload(temporal, avatar_id)
     assert outcome.avatar is not None
     assert script.names[-2:] == ["cut_portraits", "discard_staged"]
+
+
+@pytest.mark.parametrize("failing", ["prepare_banks", "keep_banks"])
+async def test_a_bank_that_cannot_be_had_costs_nothing_else(
+    temporal: Client, stand_ins: StandInSteps, failing: str
+) -> None:
+    """The avatar keeps every portrait, and what was staged goes."""
+    avatar_id = f"avat_{ULID()}"
+    script = stand_ins.script(upload_workflow_id(avatar_id), refusals={failing: FailureCode.TEMPORARILY_UNAVAILABLE})
+    outcome = await upload(temporal, avatar_id)
+    assert outcome.avatar is not None
+    assert script.names[-2:] == [failing, "discard_staged"]
+    assert "forget_avatar" not in script.names
+
+
+async def test_banks_of_an_avatar_deleted_meanwhile_go(temporal: Client, stand_ins: StandInSteps) -> None:
+    """They were stored beside its pictures."""
+    avatar_id = f"avat_{ULID()}"
+    script = stand_ins.script(upload_workflow_id(avatar_id), refusals={"keep_banks": FailureCode.AVATAR_NOT_FOUND})
+    await upload(temporal, avatar_id)
+    assert script.names[-3:] == ["keep_banks", "forget_avatar", "discard_staged"]
 
 
 async def test_a_cancelled_upload_is_answered(temporal: Client, stand_ins: StandInSteps) -> None:

@@ -177,7 +177,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How many files one session's media process may open."""
 
     renderer: str = "warp"
-    """What draws the avatar: `warp`, `still`, or a renderer that another installed package brings."""
+    """What draws the avatar: `warp`, `still`, `lipsync`, or a renderer that another installed package brings. For
+    faces and avatar alike."""
+
+    lipsync_model: str = ""
+    """The ONNX file of the renderer `lipsync` (docs/renderer-lipsync.md says which fit)."""
+
+    lipsync_device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where that model runs. `cuda` refuses to start without CUDA; `auto` takes what is there."""
 
     av_offset_ms: Annotated[int, msgspec.Meta(ge=-200, le=1000)] = 0
     """How much later than its sound a picture is shown; negative for earlier."""

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from presence.renderers.lipsync import wire
-from presence.renderers.lipsync.address import address_of
+from presence.renderers.lipsync.address import REFUSED, address_of
 from presence.renderers.lipsync.launching import MODULE
 from support.lipsync_hosts import HostBench, end, host_bench
 
@@ -121,7 +121,7 @@ def test_check_says_whether_a_model_fits(bench: HostBench) -> None:
         outcomes.append((done.returncode, done.stderr))
     assert outcomes[0][0] == 0
     assert "darker.onnx fits, on CPUExecutionProvider" in outcomes[0][1]
-    assert outcomes[1][0] == wire.REFUSED
+    assert outcomes[1][0] == REFUSED
     assert "is not a file" in outcomes[1][1]
 
 

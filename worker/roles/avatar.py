@@ -21,6 +21,7 @@ from presence.processes.pool import MediaPool
 from presence.processes.seats import Seats
 from runtime.settings import Settings, parse_keys
 from worker.assembly import Opened
+from worker.renderer_host import renderer_ready
 from worker.renewal import Boot, Renewal
 
 
@@ -32,7 +33,10 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
     stack.push_async_callback(store.aclose)
     raise_open_files()
     limits = ProcessLimits(memory_mb=settings.session_memory_mb, open_files=settings.session_open_files)
-    pool = MediaPool(environ=environ, spares=settings.avatar_spares, python=sys.executable, limits=limits)
+    told = await stack.enter_async_context(renderer_ready(settings, environ))
+    pool = MediaPool(
+        environ=environ, spares=settings.avatar_spares, python=sys.executable, limits=limits, settings=told
+    )
     stack.push_async_callback(pool.aclose)
     await pool.start()
     seats = Seats(pool)

@@ -6,9 +6,11 @@ import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, Literal
 
-from presence.renderers.lipsync.model import Device
-
+Device = Literal["auto", "cpu", "cuda"]
+REFUSED: Final = 3
+"""The host's exit code where the model does not fit: the last line of its log says why."""
 LONGEST = 100
 """Bytes of a socket's path: Linux takes 107, macOS 103."""
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from presence.renderers.lipsync import wire
-from presence.renderers.lipsync.address import HostAddress, address_of
+from presence.renderers.lipsync.address import REFUSED, HostAddress, address_of
 from presence.renderers.lipsync.gathering import Gathering
 from presence.renderers.lipsync.locking import alone
 from presence.renderers.lipsync.model import LipsyncModel, ModelUnavailable
@@ -201,7 +201,7 @@ def main() -> int:
             serve(address, threads=given.threads, idle_s=given.idle or math.inf)
     except (ModelUnavailable, ValueError) as error:
         log.error("%s", error)  # noqa: TRY400 - the sentence is all there is to say
-        return wire.REFUSED
+        return REFUSED
     return 0
 
 

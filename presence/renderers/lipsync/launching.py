@@ -10,9 +10,8 @@ import time
 from pathlib import Path
 from typing import IO, Final
 
-from presence.renderers.lipsync.address import HostAddress
+from presence.renderers.lipsync.address import REFUSED, HostAddress
 from presence.renderers.lipsync.locking import alone
-from presence.renderers.lipsync.wire import REFUSED
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +24,10 @@ LOG_LIMIT: Final = 256 * 1024
 class Launcher:
     """Starts one address's host. Its methods return at once."""
 
-    def __init__(self, address: HostAddress) -> None:
+    def __init__(self, address: HostAddress, *, starts: bool = True) -> None:
+        """One that does not start any leaves that to somebody else."""
         self._address = address
+        self._starts = starts
         self._not_before = 0.0
         self.process: subprocess.Popen[bytes] | None = None
         """The host that this launcher started last."""
@@ -34,7 +35,7 @@ class Launcher:
     def ensure(self) -> bool:
         """Start a host unless one runs, starts, or was started just now; True if one was."""
         now = time.monotonic()
-        if now < self._not_before:
+        if not self._starts or now < self._not_before:
             return False
         with alone(self._address) as free:
             if not free:
@@ -47,7 +48,7 @@ class Launcher:
     def _spawn(self) -> subprocess.Popen[bytes]:
         address = self._address
         arguments = (str(address.model), "--folder", str(address.folder), "--device", address.device)
-        with _log_file(address.log) as output:
+        with log_file(address.log) as output:
             # Its own session: a signal to the group of the process that happens to be first is none for the host.
             # Its own output: the reader of this process's output would otherwise wait for the host's end.
             return subprocess.Popen(  # noqa: S603 - our own module
@@ -74,7 +75,8 @@ def last_line(path: Path) -> str:
     return ""
 
 
-def _log_file(path: Path) -> IO[bytes]:
+def log_file(path: Path) -> IO[bytes]:
+    """A log to be written on, emptied where it has grown too long."""
     file = path.open("ab")
     if file.tell() > LOG_LIMIT:
         os.ftruncate(file.fileno(), 0)

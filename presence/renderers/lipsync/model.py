@@ -4,15 +4,15 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
+from presence.renderers.lipsync.address import Device
 from presence.renderers.lipsync.wire import FACE, MEL, MOUTH, Floats
 
 log = logging.getLogger(__name__)
 
-Device = Literal["auto", "cpu", "cuda"]
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 MOST: Final = 8

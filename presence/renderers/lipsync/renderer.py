@@ -1,5 +1,6 @@
 """The lip-sync renderer in a media process: hears, asks the host, pastes; without an answer it shows the portrait."""
 
+import os
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,11 +12,10 @@ import numpy as np
 
 from presence.pictures import i420_from_rgb
 from presence.renderers.base import AvatarState, Pixels, Samples
-from presence.renderers.lipsync.address import address_of
+from presence.renderers.lipsync.address import Device, address_of
 from presence.renderers.lipsync.face import MouthPlace, face_box, model_face, mouth_place, paste
 from presence.renderers.lipsync.hearing import Hearing
 from presence.renderers.lipsync.launching import Launcher
-from presence.renderers.lipsync.model import Device
 from presence.renderers.lipsync.seat import Seat
 from presence.renderers.lipsync.wire import FACE, Floats
 from presence.renderers.warp.geometry import Box
@@ -24,6 +24,7 @@ PORTRAIT, SEEN, BOX = "portrait.i420.npy", "face.npy", "box.npy"
 WAIT_S: Final = 0.03
 """A batch is waited for no longer than this: at 25 frames a second there are 40 ms for everything."""
 MODEL_VARIABLE, DEVICE_VARIABLE = "GREENROOM_LIPSYNC_MODEL", "GREENROOM_LIPSYNC_DEVICE"
+FOLDER_VARIABLE, KEPT_VARIABLE = "GREENROOM_LIPSYNC_FOLDER", "GREENROOM_LIPSYNC_KEPT"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,18 +92,29 @@ class LipsyncRenderer:
         device: Device = "auto",
         folder: Path | None = None,
         wait_s: float = WAIT_S,
+        starts_host: bool = True,
     ) -> None:
-        """`folder` is where the host listens; without one it is one of this user's among the temporary files."""
+        """`folder` is where the host listens; without one it is one of this user's among the temporary files.
+
+        Where a server keeps the host, no session starts one.
+        """
+        self._starts_host = starts_host
         self._model, self._device, self._folder, self._wait_s = model, device, folder, wait_s
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "LipsyncRenderer":
-        """A renderer as GREENROOM_LIPSYNC_MODEL and GREENROOM_LIPSYNC_DEVICE say. ValueError for another device."""
+        """A renderer as the variables say, which a server hands on from its settings. ValueError for another device."""
         model, device = environ.get(MODEL_VARIABLE, ""), environ.get(DEVICE_VARIABLE, "") or "auto"
         devices: dict[str, Device] = {"auto": "auto", "cpu": "cpu", "cuda": "cuda"}
         if device not in devices:
             raise ValueError(f"{DEVICE_VARIABLE} must be auto, cpu or cuda, not {device!r}")
-        return cls(Path(model) if model else None, device=devices[device])
+        folder = environ.get(FOLDER_VARIABLE, "")
+        return cls(
+            Path(model) if model else None,
+            device=devices[device],
+            folder=Path(folder) if folder else None,
+            starts_host=not environ.get(KEPT_VARIABLE),
+        )
 
     def prepare(self, image: Pixels, keypoints: Floats, out_dir: Path) -> None:
         """Write the portrait and its face. ValueError for keypoints of no face."""
@@ -123,7 +135,7 @@ class LipsyncRenderer:
         portrait.flags.writeable = face.flags.writeable = False
         left, top, right, bottom = (int(side) for side in sides)
         address = address_of(self._model, self._device, self._folder)
-        launcher = Launcher(address)
+        launcher = Launcher(address, starts=self._starts_host)
         launcher.ensure()
         return LipsyncAssets(
             portrait=portrait,
@@ -148,6 +160,11 @@ class LipsyncRenderer:
                     job.track.seat.ask(job.mel, deadline)
             for job in turn:
                 job.track.draw(job.share, deadline, job.out)
+
+
+def configured() -> LipsyncRenderer:
+    """The renderer of this process's environment: it is found by this name."""
+    return LipsyncRenderer.from_environ(os.environ)
 
 
 def _turns(jobs: Sequence[_Job]) -> Iterator[list[_Job]]:

@@ -26,8 +26,6 @@ MEL: Final = (BANDS, STEPS)
 MOUTH: Final = (3, SIDE, SIDE)
 """Blue, green, red; 0..1."""
 
-REFUSED: Final = 3
-"""The host's exit code where the model does not fit: the last line of its log says why."""
 HELLO: Final = b"greenroom lipsync 1"
 ASK: Final = b"?"
 ANSWER: Final = struct.Struct("<I")

@@ -169,9 +169,15 @@ async def test_a_session_talks_by_the_model_and_outlives_its_host(
     """In a real room the mouth darkens with the agent's voice; while the host is dead the picture stays; then again."""
     portrait, room = save_portrait(tmp_path, *SIZE), f"room-{uuid4().hex[:12]}"
     join = Join(
-        session_id="s", generation=1, platform="livekit", url=livekit_server.url,
-        token=avatar_token(livekit_server, room), renderer="lipsync", keypoints=KEYPOINTS,
-        portrait_path=str(portrait.path), portrait_sha256=portrait.sha256,
+        session_id="s",
+        generation=1,
+        platform="livekit",
+        url=livekit_server.url,
+        token=avatar_token(livekit_server, room),
+        renderer="lipsync",
+        keypoints=KEYPOINTS,
+        portrait_path=str(portrait.path),
+        portrait_sha256=portrait.sha256,
         width=SIZE[0],
         height=SIZE[1],
     )

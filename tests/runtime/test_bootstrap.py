@@ -89,6 +89,19 @@ def test_lock_file_has_hashes_and_names_no_index(name: str) -> None:
     assert [pin.splitlines()[0] for pin in pins if "--hash=sha256:" not in pin] == []
 
 
+@pytest.mark.parametrize(
+    ("name", "only"),
+    [
+        ("requirements.lock", "onnxruntime"),
+        ("requirements-dev.lock", "onnxruntime"),
+        ("requirements-gpu.lock", "onnxruntime-gpu"),
+    ],
+)
+def test_lock_file_installs_one_onnxruntime(name: str, only: str) -> None:
+    """The CPU's and the GPU's own the same folder: of two the last one wins, and nobody knows which that is."""
+    assert re.findall(r"^(onnxruntime[a-z-]*)==", (ROOT / name).read_text(), re.MULTILINE) == [only]
+
+
 def test_make_lists_its_verbs() -> None:
     """`make` alone explains itself and starts nothing."""
     said = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S607

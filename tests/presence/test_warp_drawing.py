@@ -5,16 +5,19 @@ import pytest
 from numpy.typing import NDArray
 
 from presence.pictures import i420_from_rgb
-from presence.renderers.warp.canvas import planes_of
+from presence.renderers.warp.bank import build_bank
+from presence.renderers.warp.canvas import Canvas, planes_of
 from presence.renderers.warp.eyes import find_eyes, paint_lids
 from presence.renderers.warp.geometry import Box, face_from
 from presence.renderers.warp.head import Head, HeadPose
 from presence.renderers.warp.lips import find_lip_line
-from presence.renderers.warp.mouth import Mouth, MouthPose
+from presence.renderers.warp.motion import Pose
+from presence.renderers.warp.mouth import OPENNESSES, WIDTHS, Mouth, MouthPose
 from support.talking_faces import DRAWN_POINTS, drawn, smiling
 
 Pixels = NDArray[np.uint8]
 WIDEST = MouthPose(openness=1.0)
+REST = Pose(head=HeadPose(), lids=0.0)
 
 
 def mouth_of(image: Pixels, points: NDArray[np.float32]) -> tuple[Mouth, Pixels]:
@@ -161,3 +164,27 @@ def test_an_untrusted_mouth_stays_shut() -> None:
     portrait, opened, _ = held(image, WIDEST)
     assert not np.array_equal(portrait, opened)
     assert planes_of(opened)[0][500:600, 600:680].min() >= planes_of(portrait)[0][500:600, 600:680].min() - 2
+
+
+def canvas_of(points: NDArray[np.float32] = DRAWN_POINTS) -> Canvas:
+    """A drawn face's canvas."""
+    bank, face = build_bank(drawn(), points), face_from(points)
+    return Canvas(bank, Mouth(bank.portrait, face, bank.line), Head(face, (bank.fit.height, bank.fit.width)))
+
+
+def test_a_mouth_that_was_drawn_before_is_the_same_and_few_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shape that comes again, and one that was forgotten meanwhile, look as on a fresh canvas."""
+    monkeypatch.setattr("presence.renderers.warp.canvas.KEPT_BYTES", 400_000)
+    canvas, out, fresh = canvas_of(), (planes := i420_from_rgb(drawn())).copy(), planes.copy()
+    for openness in (0.2, 0.9, 0.5, 0.2, 0.7, 0.9, 0.9):
+        canvas.draw(REST, MouthPose(openness=openness), out)
+        canvas_of().draw(REST, MouthPose(openness=openness), fresh)
+        assert np.array_equal(out, fresh), openness
+
+
+def test_mouths_come_in_small_steps() -> None:
+    """The nearest shape is at most half a step away; a closed mouth has no width."""
+    rounded = MouthPose(openness=0.513, width=-0.41).rounded()
+    assert rounded.openness == pytest.approx(0.513, abs=0.5 / OPENNESSES)
+    assert rounded.width == pytest.approx(-0.41, abs=0.5 / WIDTHS)
+    assert MouthPose(openness=0.4 / OPENNESSES, width=1.0).rounded() == MouthPose()

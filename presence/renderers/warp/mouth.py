@@ -11,6 +11,7 @@ from presence.renderers.warp.lips import LipLine
 from presence.renderers.warp.paints import Paints
 
 Pixels = NDArray[np.uint8]
+Patch = tuple[Pixels, Pixels, Pixels]
 
 PARTS_FROM = 0.3
 """Below this quality the lips stay shut and the jaw alone moves: lips that part in a wrong place look grim."""
@@ -32,6 +33,10 @@ SMILE_NARROW = 0.80
 UPPER_INSET = 0.03
 """The opened upper lip's edge shows what lies so far above the line: the line itself is the closed lips' shadow."""
 
+OPENNESSES, WIDTHS = 40, 8
+"""Steps from closed to widest, and from neither to spread or rounded: a pixel or two at the usual sizes. Shapes come
+again, so what was drawn once can be kept."""
+
 EDGE_PIXELS = 1.1
 """Half the width of a lip's soft edge."""
 
@@ -44,6 +49,11 @@ class MouthPose:
     """0 closed, 1 widest."""
     width: float = 0.0
     """-1 rounded, 1 spread."""
+
+    def rounded(self) -> "MouthPose":
+        """The nearest of the shapes that are drawn."""
+        openness = round(self.openness * OPENNESSES) / OPENNESSES
+        return MouthPose(openness=openness, width=round(self.width * WIDTHS) / WIDTHS if openness else 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +94,15 @@ class Mouth:
 
     def draw(self, pose: MouthPose, planes: tuple[Pixels, Pixels, Pixels]) -> None:
         """Draw over the portrait's planes Y, U and V, within the box."""
+        self.paste(self.patch(pose), planes)
+
+    def paste(self, patch: Patch, planes: tuple[Pixels, Pixels, Pixels]) -> None:
+        """Put a patch of this mouth where it belongs."""
+        for plane, part, where in zip(planes, patch, (self.box.luma, self.box.chroma, self.box.chroma), strict=True):
+            plane[where] = part
+
+    def patch(self, pose: MouthPose) -> Patch:
+        """The box in this pose: Y, U and V."""
         across, upper, lower, gap_down, gap_up = self._displacements(pose)
         height, width = self.box.shape
         rise = _enlarged(upper, self._step, height, width)
@@ -103,8 +122,7 @@ class Mouth:
         patch = np.asarray(luma, np.uint8), np.asarray(chroma[0], np.uint8), np.asarray(chroma[1], np.uint8)
         if pose.openness > 0 and self._line.quality >= PARTS_FROM:
             self._paint_inside(patch, gap_down, gap_up, pose.openness)
-        for plane, part, where in zip(planes, patch, (self.box.luma, self.box.chroma, self.box.chroma), strict=True):
-            plane[where] = part
+        return patch
 
     def _field(self, across: Floats, downward: Floats) -> _Field:
         u, v = self._face.mouth_coordinates(across, downward)

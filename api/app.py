@@ -22,7 +22,7 @@ from api.errors import HANDLERS
 from api.json_request import JSONRequest
 from api.managed_rooms import managed_rooms
 from api.picture_addresses import picture_addresses
-from api.rate_limit import RateLimits, tell_rate_limit
+from api.rate_limit import RateLimits, document_rate_limit, tell_rate_limit
 from api.readiness import NotReady, Readiness
 from api.request_ids import identified
 from api.routes.avatars import avatars_router
@@ -100,6 +100,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Litestar:
         logging_config=None,
         request_max_body_size=MAX_BODY_BYTES,
     )
+    document_rate_limit(app)
     app.asgi_handler = identified(app.asgi_handler)
     return app
 

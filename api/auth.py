@@ -8,14 +8,13 @@ from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import Components, SecurityScheme
 
-from api.rate_limit import Connection, RateLimits
+from api.rate_limit import LIMITED_PATHS, Connection, RateLimits
 from database.accounts import AccountKey, Accounts
 from domain.failures import FailureCode, Refused, Unavailable
 
 AccountId = str
 
 HEADER = "x-api-key"
-SECURED_PATHS = "/v1/"
 OPEN = "open"
 """The option of a route below `/v1` that asks for no key."""
 ACCOUNT = "greenroom_account"
@@ -38,7 +37,7 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
     It goes before anything of the request is read. Requests without a key that opens something are counted by the
     address that they come from, so that nobody can try keys without an end.
     """
-    if not connection.scope["path"].startswith(SECURED_PATHS) or handler.opt.get(OPEN):
+    if not connection.scope["path"].startswith(LIMITED_PATHS) or handler.opt.get(OPEN):
         return
     key = connection.headers.get(HEADER, "")
     limits: RateLimits = connection.app.state.rate_limits

@@ -5,13 +5,19 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from litestar import Litestar
 from litestar.connection import ASGIConnection
+from litestar.openapi import ResponseSpec
+from litestar.routes import HTTPRoute
 from litestar.types import Message, Scope
 
 from adapters.rate_limit_store import RateLimitStore
+from contracts.http import RateLimitedView
 from domain.failures import FailureCode, Refused
 
 WINDOW_S = 60.0
+LIMITED_PATHS = "/v1/"
+LIMITED = ResponseSpec(RateLimitedView, description="Too many requests in a minute; see Retry-After")
 TOLD = "greenroom_rate_limit"
 """Where in the scope's state stands what the answer's headers tell."""
 
@@ -51,3 +57,11 @@ async def tell_rate_limit(message: Message, scope: Scope) -> None:
     if told and message["type"] == "http.response.start":
         ours = [(name.lower().encode(), str(value).encode()) for name, value in told.items()]
         message["headers"] = [*message.get("headers", ()), *ours]
+
+
+def document_rate_limit(app: Litestar) -> None:
+    """Let the API's description say 429 of each route below /v1 that says nothing of it."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute) and route.path.startswith(LIMITED_PATHS):
+            for handler in route.route_handlers:
+                handler.responses = {429: LIMITED, **(handler.responses or {})}

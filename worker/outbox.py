@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.5
 START_WITHIN_S = 5.0
+AWAY_S = 2.0
+"""Between looks while something is in the way."""
 
 Command = Callable[[Delivery], DeliverWebhook]
 
@@ -42,7 +44,10 @@ class OutboxDispatcher:
                 await self.dispatch()
             except (Unavailable, RPCError, RuntimeError, TimeoutError) as error:
                 log.warning("webhooks wait: %s", error)
-                await asyncio.sleep(2)
+                await asyncio.sleep(AWAY_S)
+            except Exception:  # sessions must go on whatever is wrong with webhooks
+                log.exception("webhooks wait")
+                await asyncio.sleep(AWAY_S)
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def dispatch(self) -> int:

@@ -95,3 +95,4 @@ async def test_the_openapi_document_is_complete(api_system: ApiSystem) -> None:
             # The link is the credential (contract 11).
             asks = path.startswith("/v1/") and path != "/v1/links/start-session"
             assert asks == bool(operation.get("security")), path
+            assert path.startswith("/v1/") == ("429" in operation["responses"]), path

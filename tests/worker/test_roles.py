@@ -51,7 +51,7 @@ def imported(code: str, role: str) -> set[str]:
     """The packages that a fresh interpreter has after it ran the code."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", code + TELL, role]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False, timeout=180)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.splitlines()[-1].split())
 

@@ -14,10 +14,12 @@ from temporalio.client import Client
 
 from adapters.object_store import ObjectStore
 from adapters.rate_limit_store import open_rate_limits
+from adapters.relay_tokens import RelayTokens
 from adapters.sealing import Sealer
 from adapters.signing import Signer
 from adapters.speech_synthesis import SpeechSynthesis
 from api.auth import SECURITY_COMPONENTS, admit, provide_account
+from api.control.hub import ControlHub
 from api.errors import HANDLERS
 from api.json_request import JSONRequest
 from api.managed_rooms import managed_rooms
@@ -40,6 +42,7 @@ from api.views import AvatarViews
 from database.accounts import Accounts
 from database.avatar_servers import AvatarServers
 from database.avatars import Avatars
+from database.control import ControlLines
 from database.engine import open_engine
 from database.links import Links
 from database.migrations import is_current
@@ -147,6 +150,13 @@ async def _open(
         managed_rooms=managed_rooms(settings),
         links=Links(engine),
         speech=SpeechSynthesis(),
+    )
+    state.control = ControlHub(
+        signer=signer,
+        tokens=RelayTokens(keys.sealing),
+        sessions=Sessions(engine),
+        control=ControlLines(engine),
+        address=settings.relay_address,
     )
 
     async def database() -> None:

@@ -27,9 +27,9 @@ def explained() -> Iterator[None]:
 @click.command("api")
 def api_command() -> None:
     """Serve the HTTP API until it is stopped."""
-    import uvicorn  # noqa: PLC0415 - half a second that other commands do not need
-
+    # Half a second that other commands do not need.
     from api.app import create_app  # noqa: PLC0415
+    from api.serving import api_server  # noqa: PLC0415
     from runtime.log import configure_logging  # noqa: PLC0415
     from runtime.settings import load_settings  # noqa: PLC0415
 
@@ -37,10 +37,8 @@ def api_command() -> None:
         settings = load_settings(os.environ)
         configure_logging(settings.log_level)
         app = create_app(settings, os.environ)
-    server = uvicorn.Config(
-        app, host=settings.host, port=settings.port, log_config=None, access_log=False, timeout_graceful_shutdown=5
-    )
-    uvicorn.Server(server).run()
+    server, sockets = api_server(app, settings)
+    server.run(sockets=sockets)
 
 
 @click.command("worker")

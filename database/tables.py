@@ -329,3 +329,13 @@ Index(
     postgresql_where=webhook_deliveries.c.state == "pending",
 )
 """What no workflow has been started for."""
+
+control_lines = Table(
+    "control_lines",
+    METADATA,
+    Column("session_id", ForeignKey(sessions.c.session_id), primary_key=True),
+    Column("address", String, nullable=False),  # of the API process that has the client's socket
+    Column("number", Integer, nullable=False),  # grows with each connection of the client
+    Column("opened_at", Instant, nullable=False),
+)
+"""Sessions that a client controls by a socket, or once did."""

@@ -57,6 +57,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = ""
     """How clients reach the API; empty means http://HOST:PORT. Signed picture addresses begin with it."""
 
+    control_port: Port = 0
+    """A port of its own for control sockets of clients, beside `/ws` on the API's; 0 means none."""
+
+    control_message_mb: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 100
+    """Megabytes that one message of a control socket has at most."""
+
+    control_lost_s: Seconds = 10.0
+    """How long after its control socket was lost a session that had one ends."""
+
+    relay_url: str = ""
+    """How avatar servers reach this very API process, `ws://HOST:PORT`; empty means ws://HOST:PORT as it listens."""
+
     server_keys: str = ""
     """Keys that session tokens and picture addresses are signed with: `id:base64,...`, 32 bytes each, newest first."""
 
@@ -245,6 +257,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def allowed_webhook_hosts(self) -> frozenset[str]:
         """The hosts that webhooks may be sent to, besides public addresses."""
         return parse_hosts(self.webhook_hosts)
+
+    @property
+    def relay_address(self) -> str:
+        """How avatar servers reach this very API process, without a slash at the end."""
+        return (self.relay_url or f"ws://{self.host}:{self.port}").rstrip("/")
 
     @property
     def public_address(self) -> str:

@@ -1,6 +1,7 @@
 """The sole reader of the environment: `load_settings(environ)` is called in `main` only."""
 
 import base64
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -67,7 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How long after its control socket was lost a session that had one ends."""
 
     relay_url: str = ""
-    """How avatar servers reach this very API process, `ws://HOST:PORT`; empty means ws://HOST:PORT as it listens."""
+    """How avatar servers reach this very API process, `ws://HOST:PORT`; empty: as it listens, or by its host's name."""
 
     server_keys: str = ""
     """Keys that session tokens and picture addresses are signed with: `id:base64,...`, 32 bytes each, newest first."""
@@ -261,7 +262,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def relay_address(self) -> str:
         """How avatar servers reach this very API process, without a slash at the end."""
-        return (self.relay_url or f"ws://{self.host}:{self.port}").rstrip("/")
+        host = socket.gethostname() if self.host in ("", "0.0.0.0", "::") else self.host  # noqa: S104 - compared only
+        return (self.relay_url or f"ws://{host}:{self.port}").rstrip("/")
 
     @property
     def public_address(self) -> str:

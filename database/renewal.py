@@ -7,8 +7,8 @@ from sqlalchemy import BigInteger, ColumnElement, Row, and_, case, or_, select, 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database.instants import POSTGRESQL_NOW, db_now
-from database.tables import avatar_servers, leases, slots
-from domain.leases import RenewalAnswer, Serving, Stop
+from database.tables import avatar_servers, control_lines, leases, slots
+from domain.leases import ControlSocket, RenewalAnswer, Serving, Stop
 
 STATEMENT_WITHIN_MS = 500
 """On PostgreSQL. What is left undone is done by the next renewal, 250 ms later."""
@@ -42,8 +42,8 @@ _ONE_STATEMENT = text(
             AND slots.number = taken.number
             AND slots.session_id = taken.session_id AND slots.generation = taken.generation
     )
-    SELECT taken.session_id, taken.generation, taken.stop_in_ms, taken.stop_reason
-    FROM server LEFT JOIN taken ON taken.holds
+    SELECT taken.session_id, taken.generation, taken.stop_in_ms, taken.stop_reason, address, control_lines.number
+    FROM server LEFT JOIN taken ON taken.holds LEFT JOIN control_lines USING (session_id)
     """  # noqa: S608 - put together from a constant
 )
 """No row: the server is not known. What holds is read from the slots, not from what was renewed: a lease that another
@@ -87,6 +87,11 @@ def _answer(holding: Sequence[Row[Any]], *, known: bool) -> RenewalAnswer:
             for row in holding
             if row.stop_in_ms is not None
         },
+        controls={
+            (row.session_id, row.generation): ControlSocket(address=row.address, number=row.number)
+            for row in holding
+            if row.address is not None
+        },
     )
 
 
@@ -111,11 +116,17 @@ def _served(one: Serving) -> tuple[ColumnElement[bool], int]:
 
 
 async def _slots_taken(connection: AsyncConnection, boot_id: str) -> Sequence[Row[Any]]:
-    """The sessions in this server's slots, whether each still holds its lease, and when it ends by itself."""
+    """The sessions in this server's slots, whether each still holds, when it ends by itself, and its control socket."""
     same = and_(leases.c.session_id == slots.c.session_id, leases.c.generation == slots.c.generation)
     stop_in_ms = type_coerce(leases.c.stop_at, BigInteger) - type_coerce(db_now(), BigInteger)
     columns = (slots.c.session_id, slots.c.generation, leases.c.revoked_at, leases.c.stop_reason)
-    query = select(*columns, stop_in_ms.label("stop_in_ms")).join(leases, same).where(slots.c.boot_id == boot_id)
+    control = (control_lines.c.address, control_lines.c.number)
+    query = (
+        select(*columns, stop_in_ms.label("stop_in_ms"), *control)
+        .join(leases, same)
+        .outerjoin(control_lines, control_lines.c.session_id == slots.c.session_id)
+        .where(slots.c.boot_id == boot_id)
+    )
     return (await connection.execute(query)).all()
 
 

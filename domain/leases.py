@@ -48,6 +48,16 @@ class Stop:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ControlSocket:
+    """Where a session's control socket ends."""
+
+    address: str
+    """Of the API process that has it."""
+    number: int
+    """Grows each time a client connects."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class RenewalAnswer:
     """What the database answers to a renewal."""
 
@@ -57,3 +67,5 @@ class RenewalAnswer:
     """The (session, generation) pairs that still hold; a process for any other must leave its room."""
     stops: Mapping[tuple[str, int], Stop] = field(default_factory=dict)
     """When those that hold end by themselves."""
+    controls: Mapping[tuple[str, int], ControlSocket] = field(default_factory=dict)
+    """The control sockets of those that hold and have, or had, one."""

@@ -27,6 +27,7 @@ from presence.rooms.base import (
 from presence.rooms.livekit import LiveKitRoom
 from presence.rooms.livekit import warm_up as warm_rooms
 from presence.scene import STANDS_IN, Scene, SceneLoader
+from presence.speech.controlled import ControlledSpeech
 from presence.speech.soxr import SoxrResampler
 from presence.speech.speech_queue import SpeechQueue
 
@@ -73,6 +74,7 @@ class AvatarSession:
         self._speech = SpeechQueue(asyncio.get_running_loop(), SoxrResampler)
         self._room = open_room(join.platform, self._video_format(), self._on_seen, self._on_watched, self._speech)
         self._hold = Hold(self._room.warn, self._ask)
+        self._control = ControlledSpeech(self._speech)
         self._room.on_return(self._ask)
 
     @property
@@ -105,24 +107,28 @@ class AvatarSession:
             works = (self._report_served(), self._report_speech(), changing)
             beside = [tasks.create_task(work) for work in works]
             await self._room.announce("connected")
-            lost, over = tasks.create_task(self._room.wait_lost()), tasks.create_task(self._hold.wait_over())
-            done, _ = await asyncio.wait({lost, over}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (lost, over, playing, *beside):
+            lost = tasks.create_task(self._room.wait_lost())
+            ends = (lost, *map(tasks.create_task, (self._hold.wait_over(), self._control.wait_lost())))
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            reason, in_room = next(task.result() for task in ends if task.done()), not lost.done()
+            for task in (*ends, playing, *beside):
                 task.cancel()
-        if lost in done:
-            return lost.result()
-        await self.leave(over.result())
-        return over.result()
+        if in_room:
+            await self.leave(reason)
+        return reason
 
     def renewed(self, held: Held) -> None:
         """The server says that the lease still holds, and when the session ends."""
         stop = None if held.stop_in_ms is None else Stop(in_s=held.stop_in_ms / 1000, reason=held.stop_reason)
         self._hold.renewed(stop)
+        if held.control is not None:
+            self._control.told(held.control)
 
     async def leave(self, reason: str) -> None:
         """Tell the room why, and leave it; at most a second, whatever the room does."""
         # While it closes, the SDK reports its own half-done negotiations as errors. Nothing that follows matters.
         logging.getLogger("livekit").setLevel(logging.CRITICAL)
+        await self._control.aclose()
         if self._published_at is not None:
             await self._room.announce("disconnected", reason)
             # The SDK is content when the message is queued: whoever disconnects at once may take it along.

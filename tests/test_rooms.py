@@ -36,12 +36,12 @@ LIBRARIES: dict[str, set[str]] = {
         "standardwebhooks",
         "yarl",
     },
-    "presence": {"PIL", "cv2", "livekit", "msgspec", "numpy", "onnxruntime"},
+    "presence": {"PIL", "aiohttp", "cv2", "livekit", "msgspec", "numpy", "onnxruntime"},
     "database": {"aiosqlite", "alembic", "sqlalchemy"},
     "runtime": {"httpx", "msgspec", "rich", "temporalio"},
-    "api": {"litestar", "msgspec", "temporalio", "ulid"},
+    "api": {"litestar", "msgspec", "temporalio", "ulid", "uvicorn", "wsproto"},
     "worker": {"msgspec", "temporalio", "ulid"},
-    "cli": {"PIL", "av", "click", "httpx", "livekit", "numpy", "rich", "sqlalchemy", "temporalio", "ulid", "uvicorn"},
+    "cli": {"PIL", "av", "click", "httpx", "livekit", "numpy", "rich", "sqlalchemy", "temporalio", "ulid"},
 }
 """The third-party packages that a room may use. A new one is a decision: it is made here."""
 CLOCKS = {"now", "today", "utcnow", "uuid4", "uuid1"}

@@ -6,8 +6,12 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 
+from adapters.relay_tokens import RelayTokens
 from database.avatar_servers import AvatarServers
 from domain.failures import Refused
+from domain.leases import RenewalAnswer
+from domain.relay import PATH
+from presence.processes.protocol import Control
 from presence.processes.seats import Seat, Seats
 
 log = logging.getLogger(__name__)
@@ -33,11 +37,21 @@ class Boot:
     slots: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Relay:
+    """How this server's avatars answer control sockets."""
+
+    tokens: RelayTokens
+    lost_after_s: float
+    """How long a socket may be gone before its session ends."""
+
+
 class Renewal:
     """Registers the boot, renews it, and dismisses the avatars whose leases were revoked."""
 
-    def __init__(self, boot: Boot, servers: AvatarServers, seats: Seats) -> None:
+    def __init__(self, boot: Boot, servers: AvatarServers, seats: Seats, relay: Relay | None = None) -> None:
         self._boot = boot
+        self._relay = relay
         self._servers = servers
         self._seats = seats
         self._leaving: dict[Seat, asyncio.Task[None]] = {}
@@ -79,11 +93,25 @@ class Renewal:
             if not answer.known:
                 raise ServerForgotten("the database has forgotten this boot")
             self._renewed_at = time.monotonic()
-            self._seats.hold(answer)
+            self._seats.hold(answer, self._controls(answer))
             # Only of those that were told: who sat down meanwhile was leased after the database looked.
             self._dismiss({(one.session_id, one.generation) for one in told} - answer.held)
             with suppress(TimeoutError):  # who asks is answered by the next renewal, and that at once
                 await asyncio.wait_for(self._seats.asked.wait(), max(EVERY_S - (time.monotonic() - began), 0))
+
+    def _controls(self, answer: RenewalAnswer) -> dict[Seat, Control]:
+        """The control sockets, with what opens the way to them (design rule 19)."""
+        if self._relay is None:
+            return {}
+        return {
+            (session_id, generation): Control(
+                url=f"{socket.address}{PATH}{session_id}?generation={generation}",
+                token=self._relay.tokens.make(session_id, generation),
+                number=socket.number,
+                grace_ms=round(self._relay.lost_after_s * 1000),
+            )
+            for (session_id, generation), socket in answer.controls.items()
+        }
 
     async def close(self) -> None:
         """Leave every room and take the server off the list."""

@@ -15,10 +15,11 @@ def control_gate(app: Litestar, control_port: int = 0) -> ASGIApp:
     """The application with its control sockets. Connections to `control_port` are sockets of clients or nothing."""
 
     async def gate(scope: Scope, receive: Receive, send: Send) -> None:
+        kind: str = scope["type"]  # "lifespan" too, whatever the type says
         at_control = control_port and (scope.get("server") or ("", 0))[1] == control_port
-        if scope["type"] == "websocket":
+        if kind == "websocket":
             await _websocket(app, scope, receive, send, for_clients_only=bool(at_control))
-        elif scope["type"] == "http" and at_control:
+        elif kind == "http" and at_control:
             await _not_found(send)
         else:
             await app(scope, receive, send)

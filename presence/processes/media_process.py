@@ -15,6 +15,7 @@ from domain.leases import Stop
 from presence.processes import protocol
 from presence.processes.protocol import (
     Asks,
+    Control,
     Held,
     Join,
     JoinFailed,
@@ -164,11 +165,16 @@ class MediaProcess:
             self.kill()
             return await self.wait_ended()
 
-    def hold(self, stop: Stop | None) -> None:
-        """Tell the avatar that its lease was renewed, and when its session ends. Nothing before it is in the room."""
+    def hold(self, stop: Stop | None, control: Control | None = None) -> None:
+        """Tell the avatar that its lease was renewed, when its session ends, and where its control socket is.
+
+        Nothing before it is in the room.
+        """
         if self.publication is not None and self.alive:
+            if control is not None:
+                self._redactor.hide(control.token)
             in_ms = None if stop is None else round(stop.in_s * 1000)
-            self._send(Held(stop_in_ms=in_ms, stop_reason=stop.reason if stop else ""))
+            self._send(Held(stop_in_ms=in_ms, stop_reason=stop.reason if stop else "", control=control))
 
     async def wait_ended(self) -> Ended:
         """How the process ended, once it has."""

@@ -58,12 +58,30 @@ class Leave(msgspec.Struct, frozen=True, kw_only=True, tag="leave"):
     reason: str = ""
 
 
+class Control(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a client's control socket ends; the token opens the way there, and `repr` hides it."""
+
+    url: str
+    token: str
+    number: int
+    grace_ms: int
+    """How long the socket may be gone before the session ends."""
+
+    def __repr__(self) -> str:
+        return f"Control(url={self.url!r}, number={self.number})"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("url", self.url), ("number", self.number)]
+
+
 class Held(msgspec.Struct, frozen=True, kw_only=True, tag="held"):
     """The lease still holds: the server has just renewed it. Said about once a second, or the avatar leaves."""
 
     stop_in_ms: int | None = None
     """After how long the session ends by itself; the room is warned before."""
     stop_reason: str = ""
+    control: Control | None = None
+    """None as long as no client has opened a control socket."""
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag="ready"):

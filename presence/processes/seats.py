@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+from collections.abc import Mapping
 
 from domain.leases import RenewalAnswer, Serving
 from presence.processes.media_process import MediaProcess
 from presence.processes.pool import MediaPool
-from presence.processes.protocol import Join, Published
+from presence.processes.protocol import Control, Join, Published
 
 log = logging.getLogger(__name__)
 
@@ -42,10 +43,10 @@ class Seats:
             for (session_id, generation), process in self._taken.items()
         ]
 
-    def hold(self, answer: RenewalAnswer) -> None:
-        """Tell those that still hold so, and when their sessions end."""
+    def hold(self, answer: RenewalAnswer, controls: Mapping[Seat, Control]) -> None:
+        """Tell those that still hold so, when their sessions end, and where their control sockets are."""
         for seat in answer.held & self._taken.keys():
-            self._taken[seat].hold(answer.stops.get(seat))
+            self._taken[seat].hold(answer.stops.get(seat), controls.get(seat))
 
     async def sit(self, join: Join) -> Published:
         """Join the room, or return what the seat's process has already published; Refused if the join fails."""

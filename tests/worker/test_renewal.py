@@ -8,14 +8,17 @@ from typing import cast
 
 import pytest
 
+from adapters.relay_tokens import RelayTokens
 from database.avatar_servers import AvatarServers
+from database.control import ControlLines
 from domain.failures import Refused, Unavailable
 from domain.leases import RenewalAnswer, Serving
+from presence.processes.protocol import Control
 from presence.processes.seats import Seat, Seats
 from support.databases import Database
 from support.eventually import eventually
 from worker import renewal
-from worker.renewal import Boot, Renewal, ServerForgotten
+from worker.renewal import Boot, Relay, Renewal, ServerForgotten
 
 BOOT = Boot(boot_id="boot-1", name="avatar-1", queue="avatar-boot-1", slots=2)
 
@@ -30,9 +33,12 @@ class FakeSeats:
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     answers: list[RenewalAnswer] = field(default_factory=list)
 
-    def hold(self, answer: RenewalAnswer) -> None:
+    controls: dict[Seat, Control] = field(default_factory=dict)
+
+    def hold(self, answer: RenewalAnswer, controls: dict[Seat, Control]) -> None:
         """Take the answer for those that hold."""
         self.answers.append(answer)
+        self.controls = controls
 
     def taken(self) -> set[Seat]:
         """Every seat."""
@@ -87,9 +93,9 @@ class FakeServers:
 
 
 @asynccontextmanager
-async def running(servers: object, seats: FakeSeats) -> AsyncIterator["asyncio.Task[None]"]:
+async def running(servers: object, seats: FakeSeats, relay: Relay | None = None) -> AsyncIterator["asyncio.Task[None]"]:
     """A renewal that runs beside the test."""
-    task = asyncio.create_task(Renewal(BOOT, cast("AvatarServers", servers), cast("Seats", seats)).run())
+    task = asyncio.create_task(Renewal(BOOT, cast("AvatarServers", servers), cast("Seats", seats), relay).run())
     try:
         yield task
     finally:
@@ -220,3 +226,22 @@ async def test_closing_without_a_database_still_leaves_the_rooms() -> None:
     servers = FakeServers(trouble=Unavailable("gone"))
     await Renewal(BOOT, cast("AvatarServers", servers), cast("Seats", seats)).close()
     assert seats.sitting == set()
+
+
+async def test_an_avatar_is_told_where_its_control_socket_is(database: Database) -> None:
+    """With a token for its own generation, which `repr` and logs do not show."""
+    await database.servers.register(BOOT.boot_id, BOOT.name, BOOT.queue, BOOT.slots)
+    (session_id,) = await database.admitted()
+    await database.leases.claim(session_id, 1)
+    relay = Relay(tokens=RelayTokens({"k": b"k" * 32}), lost_after_s=7)
+    seats = FakeSeats(sitting={(session_id, 1)})
+    async with running(database.servers, seats, relay):
+        await eventually(lambda: bool(seats.answers))
+        assert seats.controls == {}
+        assert await ControlLines(database.engine).open(session_id, "ws://api-1:8080")
+        await eventually(lambda: bool(seats.controls))
+    told = seats.controls[session_id, 1]
+    assert told.url == f"ws://api-1:8080/relay/{session_id}?generation=1"
+    assert relay.tokens.accepts(told.token, session_id, 1)
+    assert (told.number, told.grace_ms) == (1, 7000)
+    assert told.token not in repr(told)

@@ -11,6 +11,7 @@ from ulid import ULID
 from activities.rooms import RoomActivities, VideoSettings
 from adapters.object_cache import ObjectCache
 from adapters.object_store import ObjectStore
+from adapters.relay_tokens import RelayTokens
 from adapters.sealing import Sealer
 from contracts.queues import avatar_queue
 from database.avatar_servers import AvatarServers
@@ -22,7 +23,7 @@ from presence.processes.seats import Seats
 from runtime.settings import Settings, parse_keys
 from worker.assembly import Opened
 from worker.renderer_host import renderer_ready
-from worker.renewal import Boot, Renewal
+from worker.renewal import Boot, Relay, Renewal
 
 
 async def open_role(settings: Settings, environ: Mapping[str, str], client: Client, stack: AsyncExitStack) -> Opened:
@@ -44,11 +45,13 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
     # In containers each replica's host name is its own.
     name = settings.avatar_name or socket.gethostname()
     boot = Boot(boot_id=boot_id, name=name, queue=avatar_queue(boot_id), slots=settings.avatar_slots)
-    renewal = Renewal(boot, AvatarServers(engine), seats)
+    sealing = parse_keys(settings.sealing_keys, "GREENROOM_SEALING_KEYS")
+    relay = Relay(tokens=RelayTokens(sealing), lost_after_s=settings.control_lost_s)
+    renewal = Renewal(boot, AvatarServers(engine), seats, relay)
     rooms = RoomActivities(
         client=client,
         leases=Leases(engine),
-        sealer=Sealer(parse_keys(settings.sealing_keys, "GREENROOM_SEALING_KEYS")),
+        sealer=Sealer(sealing),
         pictures=ObjectCache(store, settings.data_path / "pictures"),
         seats=seats,
         video=VideoSettings(

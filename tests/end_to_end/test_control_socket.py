@@ -1,0 +1,68 @@
+"""A client without an agent makes the avatar in a real room speak, over the control socket."""
+
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import numpy as np
+
+from support.real_system import Live, RealSystem
+from support.room_listener import RoomListener
+from support.tokens import AVATAR_IDENTITY, person_token
+
+RATE, PITCH = 22_050, 440
+
+
+def tone(seconds: float) -> str:
+    """A tone as `agent.speak` takes it."""
+    samples = np.sin(np.arange(int(RATE * seconds)) * 2 * np.pi * PITCH / RATE) * 12_000
+    return base64.b64encode(samples.astype("<i2").tobytes()).decode()
+
+
+@asynccontextmanager
+async def controlling(system: RealSystem, live: Live) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+    """The client's socket, initialised."""
+    url = system.running.api_url.replace("http://", "ws://") + "/ws"
+    async with aiohttp.ClientSession() as http, http.ws_connect(url) as socket:
+        token = live.session["session_token"]
+        await socket.send_json({"type": "session.init", "session_id": live.session_id, "session_token": token})
+        assert (await said(socket))["type"] == "connection.established"
+        yield socket
+
+
+async def said(socket: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
+    """The next message."""
+    return dict(json.loads(await socket.receive_str(timeout=15)))
+
+
+async def test_a_client_speaks_through_its_socket(
+    real_system: RealSystem, astronaut: str, measured: Callable[[str], None]
+) -> None:
+    """The room hears the tone, and silence after an interruption; a goodbye ends the session with its own reason."""
+    async with real_system.live(astronaut) as live:
+        token = person_token(real_system.livekit, live.room, identity="listener")
+        async with RoomListener(real_system.livekit.url, token) as listener, controlling(real_system, live) as socket:
+            began = time.monotonic()
+            await socket.send_json({"type": "agent.speak", "audio": tone(2), "sample_rate": RATE})
+            confirmed = await said(socket)
+            assert confirmed == {"type": "agent.speak.confirmed", "audio_samples": 32_000}
+            heard = await listener.wait_sound(since=began, within_s=15)
+            await listener.wait_silence(for_s=0.5, within_s=15)
+            assert abs(listener.pitch(began) - PITCH) < 10
+            assert abs(listener.loud_s(began) - 2) < 0.4
+            again = time.monotonic()
+            await socket.send_json({"type": "agent.speak", "audio": tone(60), "sample_rate": RATE})
+            second = await listener.wait_sound(since=again, within_s=15)
+            await socket.send_json({"type": "agent.interrupt"})
+            assert (await said(socket))["type"] == "agent.interrupt.confirmed"
+            await listener.wait_silence(within_s=5)
+            measured(f"audible after {heard - began:.2f} s of the first word, {second - again:.2f} s of the second")
+            assert (await real_system.get(live.session_id))["status"] == "started"
+            await socket.close()
+            await real_system.livekit.wait_gone(live.room, AVATAR_IDENTITY, within_s=10)
+        ended = await real_system.end(live.session_id)
+        assert ended["end_reason"] == "control_connection_lost"

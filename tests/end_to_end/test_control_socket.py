@@ -1,5 +1,6 @@
 """A client without an agent makes the avatar in a real room speak, over the control socket."""
 
+import asyncio
 import base64
 import json
 import time
@@ -64,5 +65,7 @@ async def test_a_client_speaks_through_its_socket(
             assert (await real_system.get(live.session_id))["status"] == "started"
             await socket.close()
             await real_system.livekit.wait_gone(live.room, AVATAR_IDENTITY, within_s=10)
-        ended = await real_system.end(live.session_id)
-        assert ended["end_reason"] == "control_connection_lost"
+        async with asyncio.timeout(20):
+            while (session := await real_system.get(live.session_id))["status"] != "ended":
+                await asyncio.sleep(0.1)
+        assert session["end_reason"] == "control_connection_lost"

@@ -66,6 +66,6 @@ async def test_a_client_speaks_through_its_socket(
             await socket.close()
             await real_system.livekit.wait_gone(live.room, AVATAR_IDENTITY, within_s=10)
         async with asyncio.timeout(20):
-            while (session := await real_system.get(live.session_id))["status"] != "ended":
+            while (session := await real_system.get(live.session_id))["status"] != "ended":  # noqa: ASYNC110 - another process ends it
                 await asyncio.sleep(0.1)
         assert session["end_reason"] == "control_connection_lost"

@@ -77,7 +77,7 @@ def test_two_processes_are_served_together_and_the_host_ends_after_them(bench: H
                 process.stdin.flush()
             assert [read_line(process) for process in (one, two)] == ["10\n", "10\n"]
             assert host.poll() is None
-        assert host.wait(timeout=5) == 0
+        assert host.wait(timeout=20) == 0
     assert not bench.address.socket.exists()
     said = bench.address.log.read_text()
     sizes: dict[int, int] = ast.literal_eval(said.rpartition("by size: ")[2].strip())

@@ -144,7 +144,7 @@ async def test_a_room_that_becomes_encrypted_ends_the_stay(
     ):
         async with asyncio.timeout(5):
             ended = await process.wait_ended()
-        await livekit_server.wait_gone(room_name, AVATAR_IDENTITY, within_s=1)
+        await livekit_server.wait_gone(room_name, AVATAR_IDENTITY, within_s=3)
     assert (ended.reason, ended.exit_code) == ("room_encrypted", 0)
     assert ended.served_ms > 0
     assert viewer.states == [{"state": "connected"}, {"state": "disconnected", "reason": "room_encrypted"}]

@@ -145,7 +145,7 @@ def test_launcher_passes_signals_on_and_returns_the_exit_code() -> None:
     assert launcher.stdout is not None
     launcher.stdout.readline()
     launcher.send_signal(signal.SIGUSR1)
-    launcher.communicate(timeout=5)
+    launcher.communicate(timeout=20)
     assert launcher.returncode == 7
 
 

@@ -12,11 +12,14 @@ from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).resolve().parents[1]
 
-SYSTEMS = ("end_to_end/*.py", "cli/test_demo.py", "cli/test_dev.py", "test_compose_services.py")
-"""Files whose tests start everything."""
+SYSTEM = ("end_to_end/*.py",)
+"""Files whose tests share one system that runs."""
 
-ROOMS = tuple(f"presence/test_{name}.py" for name in ("avatar_*", "join_refusals", "livekit_*", "pool"))
-"""Files whose tests start media processes, and rooms for them."""
+ROOMS = (
+    *(f"presence/test_{name}.py" for name in ("avatar_*", "join_refusals", "livekit_*", "pool")),
+    *("cli/test_demo.py", "cli/test_dev.py", "test_compose_services.py"),
+)
+"""Files whose tests start rooms, and media processes or whole systems for them; as long as the others."""
 
 YIELDING = 3
 """How much nicer a process is from its first test on in which nothing moves: pictures are not to wait for it."""
@@ -37,9 +40,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Spread:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put moving pictures first, of these the shared system last, so that it lives no longer than its tests."""
-    order = ("systems", "rooms", "")
-    items.sort(key=lambda item: (order.index(kind(place(item))), place(item).parts[0] == "end_to_end"))
+    """Put moving pictures first: what they need of the cores is there from the beginning, and they take longest."""
+    order = ("rooms", "system", "")
+    items.sort(key=lambda item: order.index(kind(place(item))))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -55,6 +58,6 @@ def place(item: pytest.Item) -> Path:
 
 def kind(path: Path | PurePosixPath) -> str:
     """Which kind of moving pictures a file watches; empty if it watches none."""
-    if any(path.match(pattern) for pattern in SYSTEMS):
-        return "systems"
+    if any(path.match(pattern) for pattern in SYSTEM):
+        return "system"
     return "rooms" if any(path.match(pattern) for pattern in ROOMS) else ""

@@ -14,8 +14,17 @@ from bench.report import Row, line, table
 from bench.site import running_site
 from cli.console import print_whole
 
-GROUPS = ("faces", "renders", "creates", "uploads", "reads", "media", "speech")
-ROUNDS = {"faces": 30, "renders": 20, "creates": 20, "uploads": 20, "reads": 20, "media": 6, "speech": 10}
+GROUPS = ("faces", "renders", "creates", "uploads", "reads", "media", "speech", "failover")
+ROUNDS = {
+    "faces": 30,
+    "renders": 20,
+    "creates": 20,
+    "uploads": 20,
+    "reads": 20,
+    "media": 6,
+    "speech": 10,
+    "failover": 5,
+}
 ALONE = ("faces", "renders")
 """Groups that need no running system."""
 
@@ -46,6 +55,7 @@ async def measure(groups: tuple[str, ...], rounds: int | None, tell: Callable[[s
 
 def _measures() -> dict[str, Measure]:
     from bench.creates import measure_creates  # noqa: PLC0415
+    from bench.failovers import measure_failovers  # noqa: PLC0415
     from bench.media import measure_media  # noqa: PLC0415
     from bench.reads import measure_reads  # noqa: PLC0415
     from bench.speech import measure_speech  # noqa: PLC0415
@@ -53,6 +63,7 @@ def _measures() -> dict[str, Measure]:
 
     return {
         "creates": measure_creates,
+        "failover": measure_failovers,
         "uploads": measure_uploads,
         "reads": measure_reads,
         "media": measure_media,

@@ -14,6 +14,8 @@ COMMANDS = {
     "faces": "cli.faces:faces_group",
     "migrate": "cli.processes:migrate_command",
     "render": "cli.render:render_command",
+    "servers": "cli.servers:servers_group",
+    "sessions": "cli.servers:sessions_group",
     "setup": "cli.setup_command:setup_command",
     "webhooks": "cli.webhooks:webhooks_group",
     "worker": "cli.processes:worker_command",

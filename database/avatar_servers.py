@@ -66,11 +66,18 @@ class AvatarServers:
             renew = renew_by_one_statement if connection.dialect.name == "postgresql" else renew_step_by_step
             return await renew(connection, boot_id, serving)
 
-    async def drain(self, boot_id: str) -> None:
-        """Give a server no new sessions; those that it has go on."""
+    async def drain(self, boot_id: str, *, draining: bool = True) -> None:
+        """Give a server no new sessions, or give it some again; those that it has go on."""
         one = avatar_servers.c.boot_id == boot_id
         async with writing(self._engine) as connection:
-            await connection.execute(update(avatar_servers).where(one).values(draining=True))
+            await connection.execute(update(avatar_servers).where(one).values(draining=draining))
+
+    async def sessions_of(self, boot_id: str) -> list[str]:
+        """The sessions whose lease a server holds, the oldest lease first."""
+        held = and_(leases.c.boot_id == boot_id, leases.c.revoked_at.is_(None))
+        async with reading(self._engine) as connection:
+            query = select(leases.c.session_id).where(held).order_by(leases.c.claimed_at, leases.c.session_id)
+            return list(await connection.scalars(query))
 
     async def deregister(self, boot_id: str) -> None:
         """Remove a server whose processes are gone, with its slots; what it still held is revoked."""

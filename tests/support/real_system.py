@@ -24,7 +24,7 @@ from database.engine import open_engine, reading
 from database.tables import METADATA, avatar_servers, leases, sessions, slots
 from runtime.cache import cache_folder
 from runtime.external.livekit_server import find_livekit_server
-from runtime.system.plan import api_part
+from runtime.system.plan import api_part, worker_part
 from runtime.system.ports import Ports, free_port
 from runtime.system.running import RunningSystem, running_system
 from runtime.temporal_client import connect
@@ -204,7 +204,27 @@ class RealSystem:
         yield f"http://127.0.0.1:{port}"
         await supervisor.stop(part.name)
 
+    @asynccontextmanager
+    async def second_avatar_server(self) -> AsyncIterator[str]:
+        """Another avatar server, with as many slots; the name of its part, which is its own name too."""
+        supervisor, site = self.running.supervisor, self.running.site
+        environ = {**site.environ, "GREENROOM_AVATAR_NAME": SECOND}
+        part = replace(worker_part(replace(site, environ=environ), "avatar"), name=SECOND)
+        await supervisor.start(part)
+        await self.wait_capacity(2 * SLOTS)
+        try:
+            yield SECOND
+        finally:
+            await supervisor.stop(part.name)
 
+    async def wait_capacity(self, free: int, within_s: float = 30.0) -> None:
+        """Wait until so many slots are free."""
+        async with asyncio.timeout(within_s):
+            while (await self.capacity())[0] < free:  # noqa: ASYNC110 - the database tells nobody
+                await asyncio.sleep(0.1)
+
+
+SECOND = "second-avatar"
 ROWS = ("avatars", "avatar_portraits", "sessions", "session_events", "leases")
 
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, and_, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from database.announcing import put
@@ -125,6 +125,18 @@ class Outbox:
                 update(webhook_deliveries).where(which).values(**change, outcome=None, changed_at=db_now())
             )
         return changed.rowcount
+
+    async def forget(self, older_than: timedelta) -> int:
+        """Delete events that are over and older than that, with their deliveries; how many. Nobody sends them again."""
+        old = webhook_events.c.at <= from_now(-older_than.total_seconds())
+        under_way = select(webhook_deliveries.c.event_id).where(
+            webhook_deliveries.c.state.in_([DeliveryState.PENDING, DeliveryState.HANDED])
+        )
+        over = and_(old, webhook_events.c.event_id.not_in(under_way))
+        theirs = webhook_deliveries.c.event_id.in_(select(webhook_events.c.event_id).where(over))
+        async with writing(self._engine) as connection:
+            await connection.execute(delete(webhook_deliveries).where(theirs))
+            return (await connection.execute(delete(webhook_events).where(over))).rowcount
 
     async def put_test(self, account_id: str, endpoint_id: str, name: str) -> None:
         """Have one endpoint told that this is a test, under a new id."""

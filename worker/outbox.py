@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
+from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
@@ -20,6 +22,9 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.5
 START_WITHIN_S = 5.0
+KEPT_FOR = timedelta(days=30)
+"""Events that are over; until then they can be sent again."""
+TIDY_EVERY_S = 3600.0
 AWAY_S = 2.0
 """Between looks while something is in the way."""
 
@@ -36,12 +41,14 @@ class OutboxDispatcher:
         self._outbox = outbox
         self._client = client
         self._command = command
+        self._tidy_at = 0.0
 
     async def run(self) -> None:
-        """Dispatch for ever. Whatever is away is waited for."""
+        """Dispatch for ever, and now and then delete what is old. Whatever is away is waited for."""
         while True:
             try:
                 await self.dispatch()
+                await self._tidy()
             except (Unavailable, RPCError, RuntimeError, TimeoutError) as error:
                 log.warning("webhooks wait: %s", error)
                 await asyncio.sleep(AWAY_S)
@@ -57,6 +64,11 @@ class OutboxDispatcher:
             await self._start(delivery)
             await self._outbox.hand_over(delivery)
         return len(pending)
+
+    async def _tidy(self) -> None:
+        if time.monotonic() >= self._tidy_at:
+            self._tidy_at = time.monotonic() + TIDY_EVERY_S
+            await self._outbox.forget(KEPT_FOR)
 
     async def _start(self, delivery: Delivery) -> None:
         starting = self._client.start_workflow(

@@ -223,3 +223,20 @@ async def test_two_secrets_sign_during_a_rotation(
             await call
         assert refusal.value.code == FailureCode.NOT_FOUND
     assert await endpoints.every() == []
+
+
+async def test_old_events_are_forgotten_when_they_are_over(
+    database: Database, outbox: Outbox, endpoints: WebhookEndpoints
+) -> None:
+    """What is still under way stays however old it is; what is young stays too."""
+    first = await one_pending(database, outbox, endpoints)
+    assert await outbox.forget(timedelta(days=30)) == 0
+    past = update(webhook_events).values(at=(await events(database))[0]["at"] - timedelta(days=31))
+    await database.run(past)
+    assert await outbox.forget(timedelta(days=30)) == 0
+    await outbox.attempted(first, "HTTP 204", delivered=True)
+    second = await one_pending(database, outbox, endpoints)
+    await outbox.attempted(second, "HTTP 204", delivered=True)
+    assert await outbox.forget(timedelta(days=30)) == 1
+    assert [row["event_id"] for row in await events(database)] == [second.event_id]
+    assert await outbox.state(first.event_id, first.endpoint_id) is None

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 
 from cli.webhook_admin import NewSecret, add, remove, rotate
+from cli.webhook_admin import test as send_test
 from contracts.webhook_workflow import DeliverWebhook, delivery_workflow_id
 from database.engine import open_engine
 from database.migrations import migrate
@@ -258,3 +259,17 @@ async def test_without_keys_webhooks_wait(scene: Scene) -> None:
     async with scene.role():
         await scene.reached(evt("started", session_id), endpoint.endpoint_id, DeliveryState.DELIVERED)
     assert len(scene.receiver.received) == 1
+
+
+async def test_an_operators_test_says_what_came_of_it(scene: Scene) -> None:
+    """Taken or not, by the first attempt; an endpoint takes it whatever it listens to, each time as a new event."""
+    account_id = await scene.database.account()
+    endpoint = await scene.endpoint(account_id, "session.ended")
+    scene.receiver.answers = [answer(401)]
+    async with scene.role():
+        within = timedelta(seconds=60)
+        assert await send_test(scene.environ, endpoint.endpoint_id, within) == (False, "HTTP 401")
+        assert await send_test(scene.environ, endpoint.endpoint_id, within) == (True, "HTTP 204")
+    bodies = [one.checked(endpoint.secret) for one in scene.receiver.received]
+    assert {body["type"] for body in bodies} == {"webhook.test"}
+    assert len({one.event_id for one in scene.receiver.received}) == 2

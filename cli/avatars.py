@@ -163,6 +163,26 @@ async def listed(environ: Mapping[str, str], account: str | None) -> "list[Avata
         return await shelf.avatars.every(owner)
 
 
+@avatars_group.command("prepare", short_help="Have the renderer prepare what it has not prepared yet.")
+@data_dir_option
+def prepare_command(*, data_dir: Path | None) -> None:
+    """Have the renderer of the settings prepare every avatar's portraits, so that no session has to.
+
+    Uploads and imports do so by themselves. This is for avatars that were there before: the built-in ones, and all of
+    them after GREENROOM_RENDERER or GREENROOM_VIDEO_SIZE were changed, or a renderer was updated.
+    """
+    from cli.library.banks import provide_all  # noqa: PLC0415 - as above
+    from runtime.settings import load_settings  # noqa: PLC0415
+
+    environ = environ_of(data_dir)
+
+    async def work() -> bool:
+        return await provide_all(load_settings(environ), environ, lambda who, what: click.echo(f"{who}: {what}"))
+
+    if not run(work()):
+        sys.exit(REFUSED)
+
+
 @avatars_group.command("delete", short_help="Delete one avatar and its pictures.")
 @click.argument("avatar_id", metavar="AVATAR_ID")
 @click.option("--yes", is_flag=True, help="Do not ask.")

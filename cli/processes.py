@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import click
 
@@ -61,9 +61,11 @@ def migrate_command() -> None:
     It adds the built-in avatars that were never there before. With GREENROOM_FIRST_API_KEY it also makes the account
     `local`, which that key opens.
     """
+    from cli.library.banks import provide_all  # noqa: PLC0415
     from cli.library.builtin import provide_builtins  # noqa: PLC0415
     from cli.local_account import prepare_local_account  # noqa: PLC0415
     from database.migrations import migrate  # noqa: PLC0415
+    from domain.failures import Unavailable  # noqa: PLC0415
     from runtime.cache import cache_folder  # noqa: PLC0415
     from runtime.settings import load_settings  # noqa: PLC0415
 
@@ -76,3 +78,5 @@ def migrate_command() -> None:
             click.echo("The account `local` is there, and GREENROOM_FIRST_API_KEY opens it.")
         if said := asyncio.run(provide_builtins(settings, cache_folder(os.environ))):
             click.echo(said)
+            with suppress(Unavailable):  # their sessions prepare them, too
+                asyncio.run(provide_all(settings, os.environ, lambda _, __: None))

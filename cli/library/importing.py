@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ulid import ULID
 
+from adapters.bank_making import CannotPrepare
 from adapters.image_decoding import ImageDecoder
 from cli.face_checker import OK, Checked, read, refusal
+from cli.library.banks import BankProvider, bank_provider
 from cli.library.maker import AvatarMaker
 from cli.library.shelf import Shelf, opened_shelf
 from cli.library.whose import account_called, only_account
 from domain import ids
-from domain.failures import FailureCode, Refused
+from domain.failures import FailureCode, Refused, Unavailable
 from runtime.settings import Settings, load_settings
 from worker.face_detector import open_portrait_maker
 
@@ -50,6 +52,7 @@ class Importer:
     owner: str | None
     what: Import
     keep_originals: bool
+    banks: BankProvider
 
     async def take(self, path: Path) -> Imported | str:
         """Make an avatar of one file; a sentence if it cannot be read or decoded for now. Unavailable passes."""
@@ -65,6 +68,8 @@ class Importer:
         avatar_id = self.what.avatar_id or ids.avatar_id(str(ULID()))
         original = data if self.keep_originals else None
         known = await self.shelf.add(avatar_id, self.owner, ready, original=original)
+        with suppress(CannotPrepare, Refused, Unavailable):  # its sessions prepare it themselves
+            await self.banks.provide(known)
         return Imported(checked=Checked(path=path, verdict=OK, details={}), avatar_id=known, known=known != avatar_id)
 
 
@@ -85,7 +90,10 @@ async def import_all(
         shelf = await stack.enter_async_context(opened_shelf(settings))
         owner = await owner_of(shelf, what)
         maker = await open_maker(settings, environ, stack)
-        importer = Importer(maker=maker, shelf=shelf, owner=owner, what=what, keep_originals=settings.keep_originals)
+        banks = await stack.enter_async_context(bank_provider(shelf, settings, environ))
+        importer = Importer(
+            maker=maker, shelf=shelf, owner=owner, what=what, keep_originals=settings.keep_originals, banks=banks
+        )
         for path in paths:
             one = await importer.take(path)
             show(one)

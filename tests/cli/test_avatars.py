@@ -28,6 +28,7 @@ from support.pictures import astronaut, cat, newton, two_faces
 ROOT = Path(__file__).parents[2]
 PARTS = {*AspectRatio, PREVIEW}
 FILES = {"4x3.jpg", "3x4.jpg", "1x1.jpg", "preview.jpg"}
+BANKS = {"bank-4x3-warp-1-1280x960.zip", "bank-3x4-warp-1-960x1280.zip", "bank-1x1-warp-1-1280x1280.zip"}
 READY = ReadyAvatar(
     source_sha256="1" * 64,
     primary=AspectRatio.LANDSCAPE,
@@ -115,7 +116,8 @@ def test_a_folder_of_pictures_becomes_avatars(site: Site, detector_path: Path) -
     assert avatars.keys() == {found["a.png"]["avatar_id"], found["c.png"]["avatar_id"]}
     for avatar_id, avatar in avatars.items():
         assert (avatar.account_id, avatar.portraits.keys() - {IMAGE}) == ("acct_1", PARTS)
-        assert site.objects(avatar_id) == {*FILES, "image.jpg", "original"}
+        assert site.objects(avatar_id) == {*FILES, *BANKS, "image.jpg", "original"}
+        assert {bank.renderer for ratio in AspectRatio for bank in avatar.portraits[ratio].banks} == {"warp"}
     assert found["b.png"]["avatar_id"] is None
     original = ObjectStore(site.settings.storage_address).get(original_key(found["c.png"]["avatar_id"]))
     assert asyncio.run(original) == newton()
@@ -152,11 +154,26 @@ def test_a_built_in_avatar_is_replaced(site: Site, detector_path: Path) -> None:
     assert taken.stderr.startswith(f"greenroom: the id {BUILTIN} is not free")
     assert site.call("delete", BUILTIN, "--yes").exit_code == 0
     assert site.objects(BUILTIN) == set()
-    given = site.call("import", picture, "--public", "--id", BUILTIN)
+    given = site.call("import", picture, "--public", "--id", BUILTIN, renderer="still")
     assert (given.exit_code, given.stdout) == (0, f"{picture}: {BUILTIN}\n")
     avatar = site.avatars()[BUILTIN]
     assert avatar.portraits.keys() - {IMAGE} == PARTS
-    assert site.objects(BUILTIN) == {*FILES, "image.jpg"}
+    assert site.objects(BUILTIN) == {*FILES, "image.jpg"}  # what stands still is not prepared
+
+    # The renderer was changed: what is missing is prepared, once, in the video's size.
+    small = {
+        name.replace("1280x960", "640x480").replace("960x1280", "480x640").replace("1280x1280", "640x640")
+        for name in BANKS
+    }
+    for settings, count, banks in (({}, 3, BANKS), ({}, 0, BANKS), ({"video_size": "640"}, 3, BANKS | small)):
+        prepared = site.call("prepare", **settings)
+        assert (prepared.exit_code, prepared.stdout) == (0, f"{BUILTIN}: {count}\n")
+        assert site.objects(BUILTIN) == {*FILES, *banks, "image.jpg"}
+    nobody = site.call("prepare", renderer="nobody")
+    assert nobody.exit_code == 1
+    assert "there is no renderer 'nobody'" in nobody.stdout
+    assert site.call("delete", BUILTIN, "--yes").exit_code == 0
+    assert site.objects(BUILTIN) == set()
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from support.real_system import RealSystem
 
 PICTURE_LIBRARIES = ("onnxruntime", "cv2", "PIL")
 MEDIA_LIBRARIES = ("livekit",)
-S3_LIBRARIES = ("aiohttp",)
-"""The one of them with compiled code; the system's objects lie in a folder."""
+S3_LIBRARIES = ("wrapt",)
+"""The one of them with compiled code that nothing else needs; the system's objects lie in a folder."""
 UNWANTED = {
     "api": (*PICTURE_LIBRARIES, *MEDIA_LIBRARIES, *S3_LIBRARIES),
     "sessions": (*PICTURE_LIBRARIES, *MEDIA_LIBRARIES, *S3_LIBRARIES),
-    "faces": MEDIA_LIBRARIES,  # it fetches pictures with what others need for S3 alone
+    "faces": (*MEDIA_LIBRARIES, *S3_LIBRARIES),
     "avatar": (*PICTURE_LIBRARIES, *MEDIA_LIBRARIES, *S3_LIBRARIES),
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from livekit import api
+from temporalio.client import WorkflowHandle
 
 from support.livekit_server import LiveKitServer
 from support.pipecat_peer import RATE, PipecatPeer
@@ -51,6 +52,12 @@ async def room_gone(server: LiveKitServer, name: str, *, within_s: float = 10.0)
             assert time.monotonic() - began < within_s, f"room {name} is still there after {within_s} s"
             await asyncio.sleep(0.05)
     return time.monotonic() - began
+
+
+async def signals(workflow: WorkflowHandle[Any, Any]) -> int:
+    """How often the avatar's server has told who is in the room."""
+    events = (await workflow.fetch_history()).events
+    return sum(event.HasField("workflow_execution_signaled_event_attributes") for event in events)
 
 
 async def test_a_client_like_pipecats_talks_interrupts_and_ends(
@@ -117,3 +124,21 @@ async def test_a_refused_create_leaves_no_room(real_system: RealSystem, body: An
         assert answer.status_code == 404
         after = {one.name for one in (await admin.room.list_rooms(api.ListRoomsRequest())).rooms}
     assert not {name for name in after - before if name.startswith("greenroom-")}
+
+
+async def test_a_session_ends_after_its_client_has_left(real_system: RealSystem, astronaut: str) -> None:
+    """Contract 9: who disconnects and never says so ends the session too, and the room goes with it."""
+    async with real_system.second_api(participants_left_s="1") as api_url:
+        answer = await real_system.call("POST", "/v1/sessions", base=api_url, json={"avatar": astronaut})
+        assert answer.status_code == 201, answer.text
+        session = answer.json()["session"]
+        workflow = real_system.temporal.get_workflow_handle(session["session_id"])
+        async with PipecatPeer(session["room"]["roomURL"], session["room"]["participantToken"]), asyncio.timeout(20):
+            while (await signals(workflow)) < 2:  # noqa: ASYNC110 - that nobody, and then that somebody is there
+                await asyncio.sleep(0.2)
+        async with asyncio.timeout(20):
+            await workflow.result()
+    found = await real_system.get(session["session_id"])
+    assert found["end_reason"] == "participants_left"
+    await room_gone(real_system.livekit, room_name(session))
+    await real_system.wait_released()

@@ -16,4 +16,11 @@ async def eventually(condition: Callable[[], bool], *, within_s: float = 15) -> 
 async def staging_cleared(objects: Path, *, within_s: float = 10) -> None:
     """Wait until no upload before is still cutting portraits; returns all the same where something stays staged."""
     with suppress(TimeoutError):
-        await eventually(lambda: not any(p.is_file() for p in (objects / "staging").rglob("*")), within_s=within_s)
+        await eventually(lambda: not _holds_files(objects / "staging"), within_s=within_s)
+
+
+def _holds_files(folder: Path) -> bool:
+    try:
+        return any(path.is_file() for path in folder.rglob("*"))
+    except FileNotFoundError:  # somebody deletes while we look
+        return True

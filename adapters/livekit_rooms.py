@@ -72,6 +72,11 @@ class LiveKitRooms:
         async with _answering(but=("not_found",)):
             await self._api().room.delete_room(api.DeleteRoomRequest(room=name))
 
+    async def check(self) -> None:
+        """Return if the server answers and takes the key; Refused or Unavailable else."""
+        async with _answering():
+            await self._api().room.list_rooms(api.ListRoomsRequest(names=["greenroom-check"]))
+
     async def aclose(self) -> None:
         """Close the connections."""
         if self._opened is not None:

@@ -14,11 +14,12 @@ from bench.report import Row, line, table
 from bench.site import running_site
 from cli.console import print_whole
 
-GROUPS = ("faces", "renders", "creates", "uploads", "reads", "media", "speech", "failover")
+GROUPS = ("faces", "renders", "creates", "rooms", "uploads", "reads", "media", "speech", "failover")
 ROUNDS = {
     "faces": 30,
     "renders": 20,
     "creates": 20,
+    "rooms": 12,
     "uploads": 20,
     "reads": 20,
     "media": 6,
@@ -56,6 +57,7 @@ async def measure(groups: tuple[str, ...], rounds: int | None, tell: Callable[[s
 def _measures() -> dict[str, Measure]:
     from bench.creates import measure_creates  # noqa: PLC0415
     from bench.failovers import measure_failovers  # noqa: PLC0415
+    from bench.managed import measure_managed  # noqa: PLC0415
     from bench.media import measure_media  # noqa: PLC0415
     from bench.reads import measure_reads  # noqa: PLC0415
     from bench.speech import measure_speech  # noqa: PLC0415
@@ -64,6 +66,7 @@ def _measures() -> dict[str, Measure]:
     return {
         "creates": measure_creates,
         "failover": measure_failovers,
+        "rooms": measure_managed,
         "uploads": measure_uploads,
         "reads": measure_reads,
         "media": measure_media,

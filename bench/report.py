@@ -38,6 +38,8 @@ class Goal:
     least_ratio: float | None = None
     value: float | None = None
     """At most."""
+    more: float | None = None
+    """At most so much above the floor."""
     not_behind: bool = False
     """Not above the floor by more than its rounds lie apart."""
 
@@ -47,6 +49,7 @@ class Goal:
             f"{self.value or 0:g} {unit}": self.value is not None,
             f"ratio {self.ratio or 0:g}": self.ratio is not None,
             f"ratio {self.least_ratio or 0:g} or more": self.least_ratio is not None,
+            f"{self.more or 0:g} {unit} more": self.more is not None,
             "not behind": self.not_behind,
         }
         return ", ".join(words for words, asked in said.items() if asked)
@@ -60,6 +63,7 @@ class Goal:
             (self.value is None or value <= self.value)
             and (self.ratio is None or ratio <= self.ratio)
             and (self.least_ratio is None or ratio >= self.least_ratio)
+            and (self.more is None or value <= floor + self.more)
             and (not self.not_behind or value <= floor + apart)
         )
 

@@ -81,6 +81,12 @@ class Site:
         answer.raise_for_status()
         return str(answer.json()["session"]["session_id"])
 
+    async def create_managed(self) -> str:
+        """POST /v1/sessions without a room, which is then made; the session's id."""
+        answer = await self.http.post("/v1/sessions", json={"avatar": self.avatar_id, "room": {"platform": "proxy"}})
+        answer.raise_for_status()
+        return str(answer.json()["session"]["session_id"])
+
     async def end(self, session_id: str) -> None:
         """End a session and wait until its workflow is closed."""
         (await self.http.post(f"/v1/sessions/{session_id}/end")).raise_for_status()

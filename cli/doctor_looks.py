@@ -16,6 +16,7 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
 
 from adapters.detector_file import detector_path
+from adapters.livekit_rooms import LiveKitAccess, LiveKitRooms
 from adapters.object_backend import BucketMissing, StoreRefused, StoreUnreachable
 from adapters.object_store import ObjectStore
 from cli.doctor import FaultError, Look
@@ -47,12 +48,14 @@ KEYS = {"server_keys": "signs session tokens", "sealing_keys": "seals room token
 
 def looks(settings: Settings, environ: Mapping[str, str]) -> dict[str, Look]:
     """The looks by part, in the order in which one should be mended."""
+    livekit = {"LiveKit": partial(look_at_livekit, settings)} if settings.livekit_url else {}
     return {
         "keys": partial(look_at_keys, settings),
         "parts on disk": partial(look_at_parts, settings, environ),
         "database": partial(look_at_database, settings),
         "object store": partial(look_at_store, settings),
         "Temporal": partial(look_at_temporal, environ),
+        **livekit,
         "sessions worker": partial(look_at_worker, environ, queues.SESSIONS, "sessions"),
         "faces worker": partial(look_at_worker, environ, queues.FACES, "faces"),
         "avatar servers": partial(look_at_avatar_servers, settings),
@@ -124,6 +127,23 @@ async def look_at_store(settings: Settings) -> str:
     finally:
         await store.aclose()
     return "can be written to"
+
+
+async def look_at_livekit(settings: Settings) -> str:
+    """Rooms can be made on it."""
+    access = LiveKitAccess(
+        url=settings.livekit_url, api_key=settings.livekit_api_key, api_secret=settings.livekit_api_secret
+    )
+    rooms = LiveKitRooms(access)
+    try:
+        await rooms.check()
+    except Unavailable as trouble:
+        raise FaultError(f"{trouble}: check GREENROOM_LIVEKIT_URL and that it runs") from None
+    except Refused as refusal:
+        raise FaultError(f"{refusal}: check GREENROOM_LIVEKIT_API_KEY and GREENROOM_LIVEKIT_API_SECRET") from None
+    finally:
+        await rooms.aclose()
+    return f"rooms can be made; clients are sent to {settings.public_livekit_url}"
 
 
 async def look_at_temporal(environ: Mapping[str, str]) -> str:

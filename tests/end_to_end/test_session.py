@@ -1,5 +1,6 @@
 """One whole session on the real system, as its customer and a viewer see it."""
 
+import asyncio
 import base64
 import io
 import time
@@ -41,6 +42,23 @@ async def portrait(system: RealSystem, avatar_id: str, ratio: str) -> Rgb:
     stored = avatar.portraits[ratio]
     data = await ObjectStore(f"file://{system.folder / 'objects'}").get(stored.key, stored.sha256)
     return pictures.pixels(data)
+
+
+async def test_an_upload_is_prepared_for_its_sessions(real_system: RealSystem, uploads: Mapping[str, Answer]) -> None:
+    """A moment after the answer every profile has a bank, and the avatar server fetches it for a join."""
+    avatars, avatar_id = Avatars(real_system.engine), uploads["astronaut"]["avatar_id"]
+    async with asyncio.timeout(60):
+        while True:
+            avatar = await avatars.get(avatar_id)
+            assert avatar is not None
+            banks = {ratio: avatar.portraits[ratio].banks for ratio in SIZES if ratio in avatar.portraits}
+            if len(banks) == len(SIZES) and all(banks.values()):
+                break
+            await asyncio.sleep(0.1)
+    for ratio, (bank,) in banks.items():
+        assert (bank.renderer, (bank.width, bank.height)) == ("warp", SIZES[ratio])
+    async with real_system.live(avatar_id):
+        assert (real_system.folder / "pictures" / banks["4:3"][0].sha256).is_file()
 
 
 async def test_the_addresses_of_an_upload_are_pictures(real_system: RealSystem, uploads: Mapping[str, Answer]) -> None:

@@ -28,7 +28,7 @@ class LifecycleActivities:
             concurrency=admitted.concurrency.current,
             max_concurrency=admitted.concurrency.max,
             minutes_left=admitted.minutes_left,
-            reserved_minutes=admitted.reserved_minutes,
+            covered_s=None if admitted.reserved_minutes is None else admitted.reserved_minutes * 60.0,
         )
 
     @steps.record_avatar.implementation
@@ -63,7 +63,7 @@ class LifecycleActivities:
     async def record_ended(self, value: steps.RecordEndedInput) -> steps.RecordEndedResult:
         """Commit the end, which releases the place and revokes the lease; the first reason stays."""
         with translated():
-            ended = await self._sessions.end(session_id=value.session_id, reason=value.reason)
+            ended = await self._sessions.end(value.session_id, value.reason, attended=value.attended)
         if ended is None:
             return steps.RecordEndedResult(reason=value.reason, ended_at=None)
         return steps.RecordEndedResult(reason=ended.reason, ended_at=ended.ended_at)

@@ -33,6 +33,7 @@ from api.routes.health import healthz, readyz
 from api.routes.links import links_router, start_session_by_link
 from api.routes.sessions import sessions_router
 from api.routes.watch import end_watched, speak_text, watch_file, watch_page
+from api.routes.usage import usage_router
 from api.services import Services
 from api.sessions_gateway import SessionsGateway
 from api.sweeper import sweep_for_ever
@@ -48,6 +49,7 @@ from database.links import Links
 from database.migrations import is_current
 from database.session_reading import SessionReading
 from database.sessions import Sessions
+from database.usage import UsageReading
 from runtime.settings import Settings, parse_keys
 from runtime.temporal_client import connect
 
@@ -88,7 +90,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Litestar:
             yield
 
     app = Litestar(
-        [sessions_router, avatars_router, *LINKS, get_file, healthz, readyz],
+        [sessions_router, avatars_router, usage_router, *LINKS, get_file, healthz, readyz],
         dependencies={
             "services": Provide(_services),
             "readiness": Provide(_readiness),
@@ -141,6 +143,7 @@ async def _open(
         avatars=avatars,
         sessions=Sessions(engine),
         reading=SessionReading(engine),
+        usage=UsageReading(engine),
         store=store,
         signer=signer,
         sealer=Sealer(keys.sealing),

@@ -16,6 +16,7 @@ from database.avatars import Avatars
 from database.links import Links
 from database.session_reading import SessionReading
 from database.sessions import Sessions
+from database.usage import UsageReading
 from runtime.settings import Settings
 
 
@@ -27,6 +28,7 @@ class Services:
     accounts: Accounts
     avatars: Avatars
     sessions: Sessions
+    usage: UsageReading
     reading: SessionReading
     store: ObjectStore
     signer: Signer

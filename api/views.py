@@ -8,6 +8,7 @@ from msgspec import UNSET, UnsetType
 from api.picture_addresses import PictureAddresses
 from contracts.http import (
     AvatarView,
+    BillingView,
     ConcurrencyView,
     FaceUploaded,
     MinutesView,
@@ -22,7 +23,7 @@ from contracts.session_workflow import CreateSessionInput, SessionStarted
 from database.session_reading import TimelineEntry
 from domain.avatars import PREVIEW, Avatar
 from domain.plans import Concurrency
-from domain.session import Session, SessionStatus
+from domain.session import Bill, Session, SessionStatus
 
 LINK_LIFE = timedelta(hours=1)
 
@@ -41,6 +42,7 @@ def session_view(
         duration=session.duration_seconds(datetime.now(UTC)),
         metadata=dict(session.metadata),
         end_reason=session.end_reason,
+        billing=_billing(session.billing),
         avatar=SessionAvatarView(avatar_id=session.avatar_id),
         session_token=token,
         room=room,
@@ -83,10 +85,15 @@ def started_session(command: CreateSessionInput, started: SessionStarted) -> Ses
     )
 
 
+def concurrency_view(concurrency: Concurrency) -> ConcurrencyView:
+    """How many sessions run, and how many may."""
+    return ConcurrencyView(current=concurrency.current, max=concurrency.max, available=concurrency.available)
+
+
 def usage_view(concurrency: Concurrency, minutes_left: int) -> UsageView:
     """The account's usage with a new session counted."""
     return UsageView(
-        concurrency=ConcurrencyView(current=concurrency.current, max=concurrency.max, available=concurrency.available),
+        concurrency=concurrency_view(concurrency),
         minutes=MinutesView(total_remaining=minutes_left),
     )
 
@@ -118,6 +125,12 @@ class AvatarViews:
         now = int(datetime.now(UTC).timestamp())
         begins = now - now % quarter
         return self._addresses(key, begins, begins + quarter + int(LINK_LIFE.total_seconds()))
+
+
+def _billing(bill: Bill | None) -> BillingView | None:
+    if bill is None:
+        return None
+    return BillingView(minutes_used=bill.minutes, included_minutes=bill.included, purchased_minutes=bill.purchased)
 
 
 def _instant(moment: datetime | None) -> str | None:

@@ -72,6 +72,17 @@ class RoomView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         return f"RoomView(room_url={self.room_url!r}, ...)"
 
 
+class BillingView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session cost, in minutes."""
+
+    minutes_used: int
+    included_minutes: int
+    """Of the plan's."""
+    purchased_minutes: int
+    """Of those that were bought."""
+    status: str = "billed"
+
+
 class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     """A session."""
 
@@ -88,6 +99,8 @@ class SessionView(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any]
     end_reason: str | None
     avatar: SessionAvatarView
+    billing: BillingView | None = None
+    """Once it has ended; null before, and where it never started."""
     session_token: str | UnsetType = UNSET
     """In the answer to a create only."""
     room: RoomView | UnsetType = UNSET
@@ -113,6 +126,70 @@ class UsageView(msgspec.Struct, frozen=True, kw_only=True):
 
     concurrency: ConcurrencyView
     minutes: MinutesView
+
+
+class PeriodView(msgspec.Struct, frozen=True, kw_only=True):
+    """What minutes and pictures are counted in: the calendar's month, or a month of the subscription."""
+
+    start: str
+    end: str
+
+
+class IncludedMinutesView(msgspec.Struct, frozen=True, kw_only=True):
+    """The plan's minutes; running sessions are counted as used."""
+
+    total: int
+    used: int
+    remaining: int
+
+
+class PurchasedMinutesView(msgspec.Struct, frozen=True, kw_only=True):
+    """Minutes that were bought: packs that something is left of."""
+
+    total: int
+    remaining: int
+
+
+class AvatarUsageView(msgspec.Struct, frozen=True, kw_only=True):
+    """Avatars made of pictures in the period."""
+
+    limit: int | None
+    """0: not in the plan; null: no limit."""
+    used: int
+    remaining: int | None
+
+
+class PlanView(msgspec.Struct, frozen=True, kw_only=True):
+    """The account's plan."""
+
+    key: str
+    name: str
+    max_session_duration: int | None
+    """Minutes; null: no limit."""
+    will_renew: bool = True
+
+
+class AccountUsageView(msgspec.Struct, frozen=True, kw_only=True):
+    """What an account has used of its plan in the period that runs. Numbers without a limit show as 1,000,000."""
+
+    period: PeriodView
+    included_minutes: IncludedMinutesView
+    purchased_minutes: PurchasedMinutesView
+    total_remaining: int
+    active_sessions: list[SessionView]
+    """Those that run; their status is `active` here."""
+    active_minutes: int
+    """What they would cost if they ended now, each rounded up to whole minutes."""
+    concurrency: ConcurrencyView
+    avatars: AvatarUsageView
+    plan: PlanView
+
+
+class UsageFound(msgspec.Struct, frozen=True, kw_only=True):
+    """The account's usage."""
+
+    usage: AccountUsageView
+    success: bool = True
 
 
 class SessionCreated(msgspec.Struct, frozen=True, kw_only=True):

@@ -258,8 +258,8 @@ class AdmitSessionResult(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrency: int
     minutes_left: int = UNLIMITED
     """What the account is shown as left."""
-    reserved_minutes: int | None = None
-    """Held for this session; None: its plan has no limit."""
+    covered_s: float | None = None
+    """For how long from its start the session is paid, in seconds; None: its plan has no limit."""
 
 
 class RecordAvatarInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -304,12 +304,35 @@ class RecordExtendedInput(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
 
 
+class RecordAttendedInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A running session in whose room somebody has been."""
+
+    session_id: str
+
+
+class ReserveMinutesInput(msgspec.Struct, frozen=True, kw_only=True):
+    """A running session whose minutes end soon."""
+
+    session_id: str
+    covered_s: float
+    """For how long from its start it is paid."""
+
+
+class ReserveMinutesResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How far it is paid now."""
+
+    covered_s: float | None
+    """No more than before where no minutes are left; None: its plan has no limit now."""
+
+
 class RecordEndedInput(msgspec.Struct, frozen=True, kw_only=True):
     """An end: it releases the place and revokes the lease in the same transaction."""
 
     session_id: str
     reason: str
     """An end reason, or the failure code of a create that failed."""
+    attended: bool = False
+    """Somebody has been in the room: only then the session costs something."""
 
 
 class RecordEndedResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -490,6 +513,8 @@ calculate_expiry = Step("calculate_expiry", CalculateExpiryInput, CalculateExpir
 admit_session = Step("admit_session", AdmitSessionInput, AdmitSessionResult)
 record_avatar = Step("record_avatar", RecordAvatarInput, Done)
 record_started = Step("record_started", RecordStartedInput, RecordStartedResult)
+record_attended = Step("record_attended", RecordAttendedInput, Done)
+reserve_minutes = Step("reserve_minutes", ReserveMinutesInput, ReserveMinutesResult)
 record_moved = Step("record_moved", RecordMovedInput, Done)
 record_extended = Step("record_extended", RecordExtendedInput, RecordStartedResult)
 record_ended = Step("record_ended", RecordEndedInput, RecordEndedResult)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from database.audit import SessionStep
 from database.engine import reading
-from database.sessions import session_of
+from database.sessions import session_of, with_bills
 from database.tables import leases, session_events, sessions
 from domain.paging import Position
 from domain.session import Session, SessionStatus
@@ -87,7 +87,7 @@ class SessionReading:
 
 
 def _listed(account_id: str, listed: Listed, after: Position | None) -> Select[Any]:
-    query = select(sessions).where(sessions.c.account_id == account_id, sessions.c.started_at.is_not(None))
+    query = with_bills().where(sessions.c.account_id == account_id, sessions.c.started_at.is_not(None))
     if listed is Listed.STARTED:
         query = query.where(sessions.c.ended_at.is_(None))
     elif listed is Listed.ENDED:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, and_, bindparam, exists, func, select, type_coerce, update
+from sqlalchemy import BigInteger, Row, Select, and_, bindparam, exists, func, null, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from database.admission import (
@@ -18,16 +18,17 @@ from database.admission import (
     repeated,
 )
 from database.audit import SessionStep, audit, refusal_of_ended
+from database.charges import bill
 from database.engine import reading, writing
 from database.instants import db_now
 from database.pictures import take_picture
-from database.standing import standing_of
+from database.standing import Standing, standing_of, standing_of_session
 from database.stops import set_stop
-from database.tables import leases, session_events, sessions
+from database.tables import charges, leases, session_events, sessions
 from domain.avatars import AspectRatio
 from domain.failures import FailureCode, Refused
 from domain.plans import Concurrency, expires_at
-from domain.session import EndReason, Session, SessionStatus
+from domain.session import Bill, EndReason, Session, SessionStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,42 +159,71 @@ class Sessions:
                 gap = {"gap_ms": await _gap_ms(connection, session_id, generation)}
                 await audit(connection, session_id, SessionStep.MOVED, generation=generation, reason=cause, details=gap)
 
-    async def end(self, session_id: str, reason: str) -> EndedSession | None:
-        """End a session, which gives its place back and revokes its lease; None if it was never admitted.
+    async def end(self, session_id: str, reason: str, *, attended: bool = False) -> EndedSession | None:
+        """End a session: its place and minutes are free, its lease is revoked, and if it had started it is billed.
 
-        The first reason that is committed stands, and every later end answers it.
+        None if it was never admitted. The first reason that is committed stands, and every later end answers it.
+        `attended`: somebody has been in its room, whether that was noted before or not.
         """
         mine = sessions.c.session_id == session_id
-        change = {"status": SessionStatus.ENDED, "ended_at": db_now(), "end_reason": reason}
+        came = func.coalesce(sessions.c.attended_at, db_now() if attended else null())
+        change = {"status": SessionStatus.ENDED, "ended_at": db_now(), "end_reason": reason, "attended_at": came}
         live = update(sessions).where(mine, sessions.c.ended_at.is_(None)).values(change)
-        held = and_(leases.c.session_id == session_id, leases.c.revoked_at.is_(None))
-        columns = (sessions.c.end_reason, sessions.c.ended_at)
         async with writing(self._engine) as connection:
-            row = (await connection.execute(live.returning(*columns))).one_or_none()
+            standing = await standing_of_session(connection, session_id, lock=True)
+            if standing is None:
+                return None
+            row = (await connection.execute(live.returning(*sessions.c))).one_or_none()
             if row is not None:
-                await audit(connection, session_id, SessionStep.ENDED, reason=reason)
-                await connection.execute(update(leases).where(held).values(revoked_at=db_now()))
+                await _close(connection, row, standing)
             else:
-                row = (await connection.execute(select(*columns).where(mine))).one_or_none()
-        return None if row is None else EndedSession(reason=row.end_reason, ended_at=row.ended_at)
+                row = (await connection.execute(_ONE_LOCKED, {"wanted": session_id})).one()
+        return EndedSession(reason=row.end_reason, ended_at=row.ended_at)
+
+
+async def _close(connection: AsyncConnection, row: Row[Any], standing: Standing) -> None:
+    """What follows in the transaction of an end: first the lease, so that the time served is final, then the bill."""
+    held = and_(leases.c.session_id == row.session_id, leases.c.revoked_at.is_(None))
+    await connection.execute(update(leases).where(held).values(revoked_at=db_now()))
+    details = None
+    if row.started_at is not None:
+        attended = row.attended_at is not None
+        bill_ = await bill(connection, row.session_id, standing, attended=attended, reserved=row.reserved_minutes)
+        details = {"served_ms": bill_.served_ms, "minutes": bill_.minutes}
+    await audit(connection, row.session_id, SessionStep.ENDED, reason=row.end_reason, details=details)
 
 
 _NAMES = ("session_id", "account_id", "avatar_id", "metadata", "created_at", "started_at", "ended_at", "end_reason")
 
 
 # Made once: putting a statement together takes longer than running it.
-_ONE = select(sessions).where(sessions.c.session_id == bindparam("wanted"))
-_ONE_LOCKED = _ONE.with_for_update()
+_ONE_LOCKED = select(sessions).where(sessions.c.session_id == bindparam("wanted")).with_for_update()
+
+
+def with_bills() -> Select[Any]:
+    """Sessions, with their bills where they have ended."""
+    names = (charges.c.minutes, charges.c.included_minutes, charges.c.purchased_minutes)
+    return select(sessions, *names).outerjoin(charges, charges.c.session_id == sessions.c.session_id)
+
+
+_ONE = with_bills().where(sessions.c.session_id == bindparam("wanted"))
 
 
 def session_of(row: Row[Any]) -> Session:
-    """The session of a whole row."""
+    """The session of a row of `with_bills`."""
     return Session(
         **{name: getattr(row, name) for name in _NAMES},
         status=SessionStatus(row.status),
         aspect_ratio=AspectRatio(row.aspect_ratio),
         expires_at=row.started_at and expires_at(row.started_at, row.plan_seconds),
+        billing=_bill(row),
     )
+
+
+def _bill(row: Row[Any]) -> Bill | None:
+    if row.minutes is None:
+        return None
+    return Bill(minutes=row.minutes, included=row.included_minutes, purchased=row.purchased_minutes)
 
 
 def started_session(row: Row[Any]) -> StartedSession:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database.accounts import no_account, plan_columns
 from database.instants import db_now
-from database.tables import accounts, plans
+from database.tables import accounts, plans, sessions
 from domain.failures import FailureCode, Refused
 from domain.plans import Period, Plan, period_at
 
@@ -30,19 +30,30 @@ class Standing:
 
 async def standing_of(connection: AsyncConnection, account_id: str, *, lock: bool = False) -> Standing:
     """The account's standing; NOT_FOUND without it. With `lock` nobody else admits or bills until the commit."""
-    since = func.coalesce(accounts.c.plan_since, accounts.c.created_at).label("since")
-    extra = (accounts.c.closed_at, since, db_now().label("now"))
-    query = select(*plan_columns(), *extra).select_from(accounts.join(plans))
-    query = query.where(accounts.c.account_id == account_id)
-    row = (
-        (await connection.execute(query.with_for_update(of=accounts, key_share=True) if lock else query))
-        .mappings()
-        .one_or_none()
-    )
-    if row is None:
+    standing = await _standing(connection, accounts.c.account_id == account_id, lock=lock)
+    if standing is None:
         raise no_account()
+    return standing
+
+
+async def standing_of_session(connection: AsyncConnection, session_id: str, *, lock: bool = False) -> Standing | None:
+    """The standing of a session's account; None without the session. The account is locked before the session."""
+    owner = select(sessions.c.account_id).where(sessions.c.session_id == session_id).scalar_subquery()
+    return await _standing(connection, accounts.c.account_id == owner, lock=lock)
+
+
+async def _standing(connection: AsyncConnection, one: ColumnElement[bool], *, lock: bool) -> Standing | None:
+    since = func.coalesce(accounts.c.plan_since, accounts.c.created_at).label("since")
+    extra = (accounts.c.account_id, accounts.c.closed_at, since, db_now().label("now"))
+    query = select(*plan_columns(), *extra).select_from(accounts.join(plans)).where(one)
+    if lock:
+        query = query.with_for_update(of=accounts, key_share=True)
+    row = (await connection.execute(query)).mappings().one_or_none()
+    if row is None:
+        return None
     values = dict(row)
-    since_at, now, closed_at = values.pop("since"), values.pop("now"), values.pop("closed_at")
+    since_at, now = values.pop("since"), values.pop("now")
+    account_id, closed_at = values.pop("account_id"), values.pop("closed_at")
     plan = Plan(**values)
     period = period_at(now, since_at, paid=plan.paid)
     return Standing(account_id=account_id, plan=plan, period=period, closed_at=closed_at)

@@ -42,6 +42,17 @@ class EndReason(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Bill:
+    """What a session that has ended cost, in minutes."""
+
+    minutes: int
+    included: int
+    """Of the plan's."""
+    purchased: int
+    """Of those that were bought."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Session:
     """What is remembered of a session."""
 
@@ -58,6 +69,8 @@ class Session:
     """The plan's end; None where the plan has none."""
     end_reason: str | None = None
     """An EndReason, or the failure code of a create that failed."""
+    billing: Bill | None = None
+    """None while it runs, and of a create that failed."""
 
     def duration_seconds(self, now: datetime) -> int:
         """Whole seconds from the start to the end, or to `now` while it runs; 0 if it never started."""

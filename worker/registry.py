@@ -46,6 +46,7 @@ ROLES: dict[str, Role] = {
             "activities.leases:LeaseActivities",
             "activities.lifecycle:LifecycleActivities",
             "activities.managed_rooms:ManagedRoomActivities",
+            "activities.minutes:MinuteActivities",
             "activities.plans:PlanActivities",
             "activities.leftovers:LeftoverActivities",
             "activities.webhooks:WebhookActivities",

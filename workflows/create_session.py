@@ -32,6 +32,7 @@ from workflows.deadline import Deadline
 from workflows.extension import extend
 from workflows.failover import follows, join_order, move
 from workflows.managed_room import ManagedRoom
+from workflows.minutes import Meter
 from workflows.portrait_steps import MadeAvatar, discard_staged, finish_avatar, forget_avatar, make_avatar
 from workflows.presence_watch import PresenceWatch
 from workflows.relocation import relocate
@@ -71,6 +72,7 @@ class CreateSessionWorkflow:
         self._shown: AvatarRef | None = None
         self._made: MadeAvatar | None = None
         self._room = ManagedRoom(command)
+        self._meter = Meter(command.session_id, None)
 
     @workflow.run
     async def run(self, command: CreateSessionInput) -> SessionOutcome:
@@ -109,6 +111,7 @@ class CreateSessionWorkflow:
             "calculate the plan's expiry",
         )
         admitted = await self._admit(expiry)
+        self._meter = Meter(command.session_id, admitted.covered_s)
         avatar = self._shown = await self._avatar()
         self._room.begin(self._remaining())
         lease = await self._do(
@@ -210,6 +213,7 @@ class CreateSessionWorkflow:
     async def _live(self) -> str:
         """Stay until a request, a timer, the room or the loss of every server ends the session; the reason."""
         self._tell(SessionStatus.STARTED)
+        self._meter.begin(life.started_at, lambda: self._occupancy.someone_was_there, self._want_end)
         try:
             while self._end_wanted is None:
                 if self._presence.over and (reason := await self._presence.why_over(self._is_ending)):
@@ -229,6 +233,9 @@ class CreateSessionWorkflow:
         except asyncio.CancelledError:
             return EndReason.TERMINATED
         return self._end_wanted
+
+    def _want_end(self, reason: EndReason) -> None:
+        self._end_wanted = self._end_wanted or reason
 
     def _is_ending(self) -> bool:
         return self._end_wanted is not None
@@ -284,6 +291,7 @@ class CreateSessionWorkflow:
     # --- the end -----------------------------------------------------------------------------------------------
 
     async def _end(self, reason: str) -> SessionEnded:
+        self._meter.stop()
         await self._record_end(reason)
         assert self._ended is not None  # noqa: S101 - _record_end does not return before it is set
         self._tell(SessionStatus.ENDED, self._ended.reason)
@@ -296,7 +304,11 @@ class CreateSessionWorkflow:
             try:
                 recorded = await perform(
                     steps.record_ended,
-                    steps.RecordEndedInput(session_id=self._command.session_id, reason=reason),
+                    steps.RecordEndedInput(
+                        session_id=self._command.session_id,
+                        reason=reason,
+                        attended=self._occupancy.someone_was_there,
+                    ),
                     summary=f"record the end: {reason}",
                 )
             except ApplicationError as error:

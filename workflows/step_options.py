@@ -76,6 +76,8 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     steps.lease_server: _local(),
     steps.record_avatar: _local(),
     steps.record_started: _local(),
+    steps.record_attended: _local(),
+    steps.reserve_minutes: _local(),
     steps.record_moved: _local(),
     steps.record_extended: _local(),
     steps.record_ended: _local(),

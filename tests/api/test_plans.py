@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from api.auth import key_hash
 from database.engine import reading, writing
-from database.tables import accounts, api_keys, sessions
+from database.tables import accounts, api_keys, plans, sessions
+from domain.plans import UNLIMITED
 from support.api_system import ROOM, ApiSystem, new_picture
 
 
@@ -56,6 +57,73 @@ async def test_a_plan_that_is_not_paid_takes_no_pictures(api_system: ApiSystem) 
         assert body["error"]["suggestion"]
         assert body["error"]["details"] == {"plan": "free"}
     assert await api_system.traces() == before
+    assert await sessions_of(api_system, key) == 0
+
+
+async def test_usage_of_a_plan_without_limits(api_system: ApiSystem) -> None:
+    """Every number is one, whatever has no limit; the contract's fields are all there."""
+    status, body = await api_system.request("GET", "/v1/usage", key=await api_system.account())
+    assert (status, body["success"]) == (200, True)
+    usage = body["usage"]
+    period = usage.pop("period")
+    assert period["start"] < period["end"]
+    assert usage == {
+        "included_minutes": {"total": UNLIMITED, "used": 0, "remaining": UNLIMITED},
+        "purchased_minutes": {"total": 0, "remaining": 0},
+        "total_remaining": UNLIMITED,
+        "active_sessions": [],
+        "active_minutes": 0,
+        "concurrency": {"current": 0, "max": UNLIMITED, "available": UNLIMITED},
+        "avatars": {"limit": None, "used": 0, "remaining": None},
+        "plan": {"key": "self_hosted", "name": "Self-hosted", "max_session_duration": None, "will_renew": True},
+    }
+
+
+async def test_usage_needs_a_key(api_system: ApiSystem) -> None:
+    """Like everything else."""
+    assert await api_system.request("GET", "/v1/usage", key=None) == (401, {"error": "API key required"})
+
+
+async def test_usage_counts_sessions_pictures_and_the_bill(api_system: ApiSystem) -> None:
+    """A running session is listed as active; once it has ended it shows its bill, in its own answers and in usage."""
+    await api_system.a_slot_is_free()
+    key = await api_system.account("explorer")
+    status, answer = await api_system.request("POST", key=key, **by_create(new_picture()))
+    assert status == 201, answer
+    session = answer["session"]
+    assert (answer["usage"]["minutes"], session["billing"]) == ({"total_remaining": 600}, None)
+    _, body = await api_system.request("GET", "/v1/usage", key=key)
+    usage = body["usage"]
+    (active,) = usage["active_sessions"]
+    assert (active["session_id"], active["status"], active["ended_at"]) == (session["session_id"], "active", None)
+    assert usage["concurrency"] == {"current": 1, "max": 5, "available": 4}
+    assert usage["avatars"] == {"limit": 20, "used": 1, "remaining": 19}
+    assert usage["plan"] == {"key": "explorer", "name": "Explorer", "max_session_duration": 240, "will_renew": True}
+    assert usage["included_minutes"] == {"total": 600, "used": 0, "remaining": 600}
+    path = f"/v1/sessions/{session['session_id']}"
+    _, ended = await api_system.request("POST", f"{path}/end", key=key)
+    free = {"minutes_used": 0, "included_minutes": 0, "purchased_minutes": 0, "status": "billed"}
+    _, found = await api_system.request("GET", path, key=key)
+    _, listed = await api_system.request("GET", "/v1/sessions", key=key)
+    answers = [ended["session"], found["session"], listed["sessions"][0]]
+    assert [one["billing"] for one in answers] == [free] * 3
+    _, body = await api_system.request("GET", "/v1/usage", key=key)
+    assert (body["usage"]["active_sessions"], body["usage"]["concurrency"]["current"]) == ([], 0)
+
+
+async def test_a_create_without_minutes_is_refused(api_system: ApiSystem) -> None:
+    """403 with the minutes, and nothing of it stays."""
+    key = await api_system.account("explorer")
+    _, uploaded = await api_system.request("POST", key=key, **by_upload(new_picture()))
+    mine = select(api_keys.c.account_id).where(api_keys.c.key_hash == key_hash(key)).scalar_subquery()
+    async with writing(api_system.engine) as connection:
+        plan = {"key": "nothing", "name": "Nothing", "max_concurrent_sessions": 9, "included_minutes": 0}
+        await connection.execute(insert(plans).values(plan))
+        await connection.execute(update(accounts).where(accounts.c.account_id == mine).values(plan_key="nothing"))
+    body = {"avatar": uploaded["avatar_id"], "room": ROOM}
+    status, answer = await api_system.request("POST", "/v1/sessions", key=key, json=body)
+    assert (status, answer["error"]["code"]) == (403, "INSUFFICIENT_MINUTES")
+    assert answer["error"]["details"]["total_remaining"] == 0
     assert await sessions_of(api_system, key) == 0
 
 

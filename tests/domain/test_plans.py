@@ -36,3 +36,26 @@ def test_an_expiry_counts_from_the_start() -> None:
 def test_available_places_are_never_negative(current: int, most: int, available: int) -> None:
     """A plan that was lowered below what runs has none left, not fewer than none."""
     assert Concurrency(current=current, max=most).available == available
+
+
+@pytest.mark.parametrize(
+    ("now", "since", "paid", "start", "end"),
+    [
+        ("2026-03-15", "2026-01-31", False, "2026-03-01", "2026-04-01"),
+        ("2026-12-31", "2026-01-31", False, "2026-12-01", "2027-01-01"),
+        ("2026-01-10", "2026-01-10", True, "2026-01-10", "2026-02-10"),
+        ("2026-02-09", "2026-01-10", True, "2026-01-10", "2026-02-10"),
+        ("2026-02-10", "2026-01-10", True, "2026-02-10", "2026-03-10"),
+        ("2026-02-28", "2026-01-31", True, "2026-02-28", "2026-03-31"),
+        ("2026-03-30", "2026-01-31", True, "2026-02-28", "2026-03-31"),
+        ("2027-01-05", "2026-12-20", True, "2026-12-20", "2027-01-20"),
+        ("2026-01-05", "2026-03-10", True, "2025-12-10", "2026-01-10"),
+    ],
+)
+def test_a_period_is_a_month(now: str, since: str, paid: bool, start: str, end: str) -> None:  # noqa: FBT001
+    """The calendar's, or with a paid plan from the day of the subscription, or the last day of a shorter month."""
+
+    def day(text: str) -> datetime:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+    assert period_at(day(now), day(since), paid=paid) == Period(start=day(start), end=day(end))

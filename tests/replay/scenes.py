@@ -80,6 +80,20 @@ async def no_capacity(client: Client, script: Script, session_id: str) -> None:
     await refused(client, session_id)
 
 
+async def picture_not_in_plan(client: Client, script: Script, session_id: str) -> None:
+    """A picture on a plan that takes none."""
+    script.refusals["admit_session"] = FailureCode.PLAN_REQUIRED
+    await refused(client, session_id, with_picture=True)
+
+
+async def minutes_exhausted(client: Client, script: Script, session_id: str) -> None:
+    """An hour of minutes, each slice of ten shown as a second, with a picture and one person; then there is no more."""
+    script.slices = [1.0] * 6
+    _, running = await create(client, command(session_id, with_picture=True))
+    await eventually(lambda: {"stay_in_room", "discard_staged"} <= set(script.names))
+    await report(running, sequence=1, people=1)
+
+
 async def room_refused(client: Client, script: Script, session_id: str) -> None:
     """The room does not take the token; the picture had been made into an avatar."""
     script.refusals["join_room"] = FailureCode.ROOM_TOKEN_REFUSED
@@ -222,6 +236,8 @@ SCENES: dict[str, Scene] = {
         upload_judged,
         refused_face,
         no_capacity,
+        picture_not_in_plan,
+        minutes_exhausted,
         room_refused,
         deadline_passed,
         cancelled_in_mid_create,

@@ -78,6 +78,14 @@ async def test_a_history_with_another_order_does_not_replay() -> None:
         await replay(WorkflowHistory.from_json("normal", changed.replace('"SWAP"', '"decode_image"')))
 
 
+async def test_an_hour_stays_under_a_hundred_events() -> None:
+    """With a picture, a person who came, five slices after the first, and two questions that found no more."""
+    history = committed("minutes_exhausted")
+    lines = ladder(history)
+    assert lines.count("local step reserve_minutes") == 7
+    assert len(history.events) < 100
+
+
 async def test_every_scene_has_a_history_and_every_history_a_scene() -> None:
     """What is committed is what is run."""
     assert {path.stem for path in HISTORIES.glob("*.json")} == set(SCENES)

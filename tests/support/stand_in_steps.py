@@ -69,6 +69,8 @@ class Script:
     """The avatar that was registered of the same picture meanwhile."""
     plan_seconds: float | None = None
     enforced_seconds: float = 3600
+    slices: list[float] = field(default_factory=list)
+    """Seconds that each reservation of minutes pays for, the first with the admission; none: without a limit."""
 
     @property
     def names(self) -> list[str]:
@@ -178,8 +180,16 @@ class StandInSteps:
             plan="self_hosted", plan_seconds=script.plan_seconds, enforced_seconds=script.enforced_seconds
         )
 
-    async def _admit_session(self, _: Script, __: steps.AdmitSessionInput) -> steps.AdmitSessionResult:
-        return steps.AdmitSessionResult(concurrency=1, max_concurrency=5)
+    async def _admit_session(self, script: Script, __: steps.AdmitSessionInput) -> steps.AdmitSessionResult:
+        covered_s = script.slices.pop(0) if script.slices else None
+        return steps.AdmitSessionResult(concurrency=1, max_concurrency=5, covered_s=covered_s)
+
+    async def _record_attended(self, _: Script, __: steps.RecordAttendedInput) -> steps.Done:
+        return steps.Done()
+
+    async def _reserve_minutes(self, script: Script, value: steps.ReserveMinutesInput) -> steps.ReserveMinutesResult:
+        slice_s = script.slices.pop(0) if script.slices else 0
+        return steps.ReserveMinutesResult(covered_s=value.covered_s + slice_s)
 
     async def _reserve_picture(self, _: Script, __: steps.ReservePictureInput) -> steps.Done:
         return steps.Done()

@@ -13,6 +13,7 @@ from activities.leases import LeaseActivities
 from activities.leftovers import LeftoverActivities
 from activities.lifecycle import LifecycleActivities
 from activities.managed_rooms import ManagedRoomActivities
+from activities.minutes import MinuteActivities
 from activities.plans import PlanActivities
 from activities.webhooks import WebhookActivities
 from adapters.livekit_rooms import LiveKitAccess, LiveKitRooms
@@ -28,6 +29,7 @@ from database.extensions import Extensions
 from database.leases import Leases
 from database.leftovers import Leftovers
 from database.outbox import Delivery, Outbox
+from database.reservations import Reservations
 from database.sessions import Sessions
 from runtime.settings import Settings, parse_keys
 from worker.assembly import Opened
@@ -64,6 +66,7 @@ async def open_role(settings: Settings, _: Mapping[str, str], client: Client, st
             LeaseActivities(Leases(engine)),
             LifecycleActivities(Sessions(engine)),
             ManagedRoomActivities(rooms),
+            MinuteActivities(Reservations(engine)),
             PlanActivities(Accounts(engine)),
             LeftoverActivities(Leftovers(engine), Sessions(engine), store, client),
             WebhookActivities(outbox, _webhook_sealer(settings), sender),

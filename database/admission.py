@@ -93,7 +93,7 @@ async def first_slice(connection: AsyncConnection, standing: Standing) -> tuple[
     minutes = await minutes_in(connection, standing.account_id, standing.plan, standing.period)
     if minutes.included is None:
         return minutes, None
-    held = next_slice(minutes.free, calculate_expiry(standing.plan).enforced_seconds)
+    held = next_slice(minutes.free, longest_s=calculate_expiry(standing.plan).enforced_seconds)
     if not held:
         raise Refused(
             FailureCode.INSUFFICIENT_MINUTES,

@@ -38,7 +38,7 @@ class Reservations:
             if held * _MINUTE_S > covered_s:
                 return float(held * _MINUTE_S)
             minutes = await minutes_in(connection, standing.account_id, standing.plan, standing.period)
-            held += next_slice(minutes.free)
+            held += next_slice(minutes.free, held=held)
             await connection.execute(_one(session_id).values(reserved_minutes=held))
         return float(held * _MINUTE_S)
 

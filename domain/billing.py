@@ -8,6 +8,11 @@ from domain.plans import UNLIMITED
 SLICE_MINUTES = 10
 """What is reserved at a time; the last slice is whatever is left."""
 
+LASTING_MINUTES = 20
+"""From so many minutes on a session takes two slices at once..."""
+PLENTY_MINUTES = 100
+"""...where so many can still be reserved: ten further sessions find theirs."""
+
 _MS = 60_000
 
 
@@ -63,10 +68,15 @@ class Minutes:
         return UNLIMITED if self.included is None else self.included_remaining + self.purchased_remaining
 
 
-def next_slice(free: int, longest_s: float | None = None) -> int:
-    """How many minutes to reserve next; 0 where none is left. No more than a session of `longest_s` can use."""
-    usable = SLICE_MINUTES if longest_s is None else minutes_of(round(longest_s * 1000))
-    return max(min(SLICE_MINUTES, free, usable), 0)
+def next_slice(free: int, *, held: int = 0, longest_s: float | None = None) -> int:
+    """How many minutes to reserve next for a session that holds some already; 0 where none is left.
+
+    No more than a session of `longest_s` can use. A session that lasts takes two slices at once where the account has
+    plenty: each costs the workflow's history six events, and an hour is to stay under a hundred.
+    """
+    lasting = held >= LASTING_MINUTES and free >= PLENTY_MINUTES
+    usable = free if longest_s is None else min(free, minutes_of(round(longest_s * 1000)))
+    return max(min(SLICE_MINUTES * (2 if lasting else 1), usable), 0)
 
 
 def minutes_of(served_ms: int) -> int:

@@ -213,7 +213,9 @@ class CreateSessionWorkflow:
     async def _live(self) -> str:
         """Stay until a request, a timer, the room or the loss of every server ends the session; the reason."""
         self._tell(SessionStatus.STARTED)
-        self._meter.begin(life.started_at, lambda: self._occupancy.someone_was_there, self._want_end)
+        self._meter.begin(
+            life.started_at, lambda: life.enforced_end, lambda: self._occupancy.someone_was_there, self._want_end
+        )
         try:
             while self._end_wanted is None:
                 if self._presence.over and (reason := await self._presence.why_over(self._is_ending)):

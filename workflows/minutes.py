@@ -31,11 +31,17 @@ class Meter:
         self._covered_s = covered_s
         self._tasks: list[asyncio.Task[None]] = []
 
-    def begin(self, started_at: datetime, came: Callable[[], bool], end: Callable[[EndReason], None]) -> None:
-        """Start to watch; `came` says whether anybody has been in the room."""
+    def begin(
+        self,
+        started_at: datetime,
+        ends_at: Callable[[], datetime],
+        came: Callable[[], bool],
+        end: Callable[[EndReason], None],
+    ) -> None:
+        """Start to watch; `ends_at`: when the session expires, `came`: whether anybody has been in the room."""
         watches: list[Coroutine[Any, Any, None]] = [self._note_attendance(came)]
         if self._covered_s is not None:
-            watches.append(self._keep_paid(started_at, self._covered_s, end))
+            watches.append(self._keep_paid(started_at, self._covered_s, ends_at, end))
         self._tasks = [asyncio.create_task(watch) for watch in watches]
 
     def stop(self) -> None:
@@ -49,15 +55,24 @@ class Meter:
         wanted = steps.RecordAttendedInput(session_id=self._session_id)
         await _until_done(steps.record_attended, wanted, "record that somebody came")
 
-    async def _keep_paid(self, started_at: datetime, covered_s: float, end: Callable[[EndReason], None]) -> None:
+    async def _keep_paid(
+        self,
+        started_at: datetime,
+        covered_s: float,
+        ends_at: Callable[[], datetime],
+        end: Callable[[EndReason], None],
+    ) -> None:
         begin_s = 0.0
         while True:
+            paid_until = started_at + timedelta(seconds=covered_s)
+            # What is paid to its end needs no timer, until somebody extends it.
+            await workflow.wait_condition(lambda until=paid_until: until < ends_at())  # type: ignore[misc]
             lead_s = min(ASK_BEFORE_S, (covered_s - begin_s) / 2)
-            await _sleep_until(started_at + timedelta(seconds=covered_s - lead_s), "ask for the next slice of minutes")
+            await _sleep_until(paid_until - timedelta(seconds=lead_s), "ask for the next slice of minutes")
             now_s = await self._reserve(covered_s)
             if now_s is not None and now_s <= covered_s:
                 # None left. Whoever buys some within this minute keeps the session.
-                await _sleep_until(started_at + timedelta(seconds=covered_s), "the last minutes end")
+                await _sleep_until(paid_until, "the last minutes end")
                 now_s = await self._reserve(covered_s)
             if now_s is None:
                 return

@@ -17,7 +17,13 @@ def test_served_time_is_rounded_up_once(served_ms: int, minutes: int) -> None:
 def test_a_slice_is_ten_minutes_or_what_is_left() -> None:
     """And no more than the session can use."""
     assert [next_slice(free) for free in (25, 10, 4, 0, -3)] == [10, 10, 4, 0, 0]
-    assert [next_slice(25, longest) for longest in (90, 600, 86_400)] == [2, 10, 10]
+    assert [next_slice(25, longest_s=longest) for longest in (90, 600, 86_400)] == [2, 10, 10]
+
+
+def test_a_session_that_lasts_takes_two_slices_where_there_is_plenty() -> None:
+    """Not from the start, and not from an account that would miss them."""
+    assert [next_slice(100, held=held) for held in (0, 10, 20, 40)] == [10, 10, 20, 20]
+    assert next_slice(99, held=20) == 10
 
 
 def test_what_is_shown_as_left_counts_running_sessions_but_no_reservations() -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.plans import Concurrency, Plan, calculate_expiry, expires_at
+from domain.plans import Concurrency, Period, Plan, calculate_expiry, expires_at, period_at
 
 DAY = 24 * 3600
 START = datetime(2024, 1, 15, 10, 30, tzinfo=UTC)
@@ -52,7 +52,7 @@ def test_available_places_are_never_negative(current: int, most: int, available:
         ("2026-01-05", "2026-03-10", True, "2025-12-10", "2026-01-10"),
     ],
 )
-def test_a_period_is_a_month(now: str, since: str, paid: bool, start: str, end: str) -> None:  # noqa: FBT001
+def test_a_period_is_a_month(now: str, since: str, paid: bool, start: str, end: str) -> None:
     """The calendar's, or with a paid plan from the day of the subscription, or the last day of a shorter month."""
 
     def day(text: str) -> datetime:

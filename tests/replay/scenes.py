@@ -87,8 +87,8 @@ async def picture_not_in_plan(client: Client, script: Script, session_id: str) -
 
 
 async def minutes_exhausted(client: Client, script: Script, session_id: str) -> None:
-    """An hour of minutes, each slice of ten shown as a second, with a picture and one person; then there is no more."""
-    script.slices = [1.0] * 6
+    """An hour of minutes, ten of them shown as a second, with a picture and one person; then there is no more."""
+    script.slices = [1, 1, 2, 2]
     _, running = await create(client, command(session_id, with_picture=True))
     await eventually(lambda: {"stay_in_room", "discard_staged"} <= set(script.names))
     await report(running, sequence=1, people=1)

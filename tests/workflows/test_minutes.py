@@ -55,6 +55,14 @@ async def test_minutes_that_are_bought_in_time_keep_the_session(
     assert ended.reason == EndReason.ENDED_BY_REQUEST
 
 
+async def test_what_is_paid_to_its_end_asks_for_nothing(temporal: Client, session_id: str, script: Script) -> None:
+    """A session that expires before its slice ends has one timer less."""
+    script.slices, script.plan_seconds, script.enforced_seconds = [1], 1, 1
+    _, running = await create(temporal, command(session_id))
+    assert await reason_of(running) == EndReason.EXPIRED
+    assert "reserve_minutes" not in script.names
+
+
 async def test_a_plan_without_limit_asks_for_nothing(temporal: Client, session_id: str, script: Script) -> None:
     """And an end of a session in which nobody was says so."""
     _, running = await create(temporal, command(session_id))

@@ -32,8 +32,8 @@ from api.routes.files import get_file
 from api.routes.health import healthz, readyz
 from api.routes.links import links_router, start_session_by_link
 from api.routes.sessions import sessions_router
-from api.routes.watch import end_watched, speak_text, watch_file, watch_page
 from api.routes.usage import usage_router
+from api.routes.watch import end_watched, speak_text, watch_file, watch_page
 from api.services import Services
 from api.sessions_gateway import SessionsGateway
 from api.sweeper import sweep_for_ever

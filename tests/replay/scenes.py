@@ -87,8 +87,16 @@ async def picture_not_in_plan(client: Client, script: Script, session_id: str) -
 
 
 async def minutes_exhausted(client: Client, script: Script, session_id: str) -> None:
-    """An hour of minutes, ten of them shown as a second, with a picture and one person; then there is no more."""
-    script.slices = [1, 1, 2, 2]
+    """Two slices of minutes, and then there is no more."""
+    script.slices = [1, 1]
+    _, running = await create(client, command(session_id))
+    await eventually(lambda: "stay_in_room" in script.names)
+    await report(running, sequence=1, people=1)
+
+
+async def an_hour(client: Client, script: Script, session_id: str) -> None:
+    """A picture, somebody who comes, and an hour of minutes until the plan's end; a second stands for ten minutes."""
+    script.slices, script.plan_seconds, script.enforced_seconds = [1, 1, 2, 2], 6, 6
     _, running = await create(client, command(session_id, with_picture=True))
     await eventually(lambda: {"stay_in_room", "discard_staged"} <= set(script.names))
     await report(running, sequence=1, people=1)
@@ -238,6 +246,7 @@ SCENES: dict[str, Scene] = {
         no_capacity,
         picture_not_in_plan,
         minutes_exhausted,
+        an_hour,
         room_refused,
         deadline_passed,
         cancelled_in_mid_create,

@@ -79,10 +79,10 @@ async def test_a_history_with_another_order_does_not_replay() -> None:
 
 
 async def test_an_hour_stays_under_a_hundred_events() -> None:
-    """With a picture, a person who came, three slices after the first, and two questions that found no more."""
-    history = committed("minutes_exhausted")
+    """With a picture, a person who came, and the slices of an hour: ten minutes, ten, and twice twenty."""
+    history = committed("an_hour")
     lines = ladder(history)
-    assert lines.count("local step reserve_minutes") == 5
+    assert lines.count("local step reserve_minutes") == 3
     assert len(history.events) < 100
 
 

@@ -10,8 +10,11 @@ from database.engine import writing
 from database.instants import db_now
 from database.minutes import minutes_in
 from database.standing import standing_of_session
+from database.stops import set_stop
 from database.tables import sessions
 from domain.billing import next_slice
+from domain.plans import expires_at
+from domain.session import EndReason, SessionStatus
 
 _MINUTE_S = 60
 
@@ -30,7 +33,7 @@ class Reservations:
         async with writing(self._engine) as connection:
             standing = await standing_of_session(connection, session_id, lock=True)
             row = await _locked(connection, session_id)
-            if standing is None or row is None or row.ended_at is not None:
+            if standing is None or row is None or row.status != SessionStatus.STARTED:
                 return covered_s
             if standing.plan.included_minutes is None:
                 return None
@@ -38,8 +41,10 @@ class Reservations:
             if held * _MINUTE_S > covered_s:
                 return float(held * _MINUTE_S)
             minutes = await minutes_in(connection, standing.account_id, standing.plan, standing.period)
-            held += next_slice(minutes.free, held=held)
+            more = next_slice(minutes.free, held=held)
+            held += more
             await connection.execute(_one(session_id).values(reserved_minutes=held))
+            await _tell_server(connection, row, held, enough=more > 0)
         return float(held * _MINUTE_S)
 
     async def attend(self, session_id: str) -> None:
@@ -52,9 +57,20 @@ class Reservations:
             await audit(connection, session_id, SessionStep.ATTENDED)
 
 
+async def _tell_server(connection: AsyncConnection, row: Row[Any], held: int, *, enough: bool) -> None:
+    """Let the avatar's server warn the room before its last minutes end; or no more, where there are new ones."""
+    paid_until = expires_at(row.started_at, held * _MINUTE_S)
+    ends_at = expires_at(row.started_at, row.enforced_seconds)
+    if paid_until is None or ends_at is None:
+        raise AssertionError("a started session has an enforced limit")  # design rule 15
+    if enough or paid_until >= ends_at:
+        await set_stop(connection, row.session_id, ends_at, EndReason.EXPIRED)
+    else:
+        await set_stop(connection, row.session_id, paid_until, EndReason.MINUTES_EXHAUSTED)
+
+
 async def _locked(connection: AsyncConnection, session_id: str) -> Row[Any] | None:
-    columns = (sessions.c.ended_at, sessions.c.attended_at, sessions.c.reserved_minutes)
-    query = select(*columns).where(sessions.c.session_id == session_id).with_for_update()
+    query = select(sessions).where(sessions.c.session_id == session_id).with_for_update()
     return (await connection.execute(query)).one_or_none()
 
 

@@ -213,9 +213,7 @@ class CreateSessionWorkflow:
     async def _live(self) -> str:
         """Stay until a request, a timer, the room or the loss of every server ends the session; the reason."""
         self._tell(SessionStatus.STARTED)
-        self._meter.begin(
-            life.started_at, lambda: life.enforced_end, lambda: self._occupancy.someone_was_there, self._want_end
-        )
+        self._meter.begin(self._runs, lambda: self._occupancy.someone_was_there, self._want_end)
         try:
             while self._end_wanted is None:
                 if self._presence.over and (reason := await self._presence.why_over(self._is_ending)):
@@ -236,6 +234,10 @@ class CreateSessionWorkflow:
             return EndReason.TERMINATED
         return self._end_wanted
 
+    def _runs(self) -> Life:
+        assert self._life is not None  # noqa: S101 - a session that runs has a life
+        return self._life
+
     def _want_end(self, reason: EndReason) -> None:
         self._end_wanted = self._end_wanted or reason
 
@@ -246,8 +248,7 @@ class CreateSessionWorkflow:
         return self._presence.lease.boot_id == self._unwanted_boot
 
     def _next_due(self) -> Due:
-        assert self._life is not None  # noqa: S101 - a session that runs has a life
-        return self._life.next_due(self._occupancy)
+        return self._runs().next_due(self._occupancy)
 
     async def _wait_for_change(self, changed: Callable[[], bool]) -> None:
         """One timer: the next thing that would end the session if nothing happened."""

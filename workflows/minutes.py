@@ -10,7 +10,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from contracts import steps
-    from domain.session import EndReason
+    from domain.session import EndReason, Life
 from workflows.step_options import perform
 
 In = TypeVar("In")
@@ -33,15 +33,14 @@ class Meter:
 
     def begin(
         self,
-        started_at: datetime,
-        ends_at: Callable[[], datetime],
+        life: Callable[[], Life],
         came: Callable[[], bool],
         end: Callable[[EndReason], None],
     ) -> None:
-        """Start to watch; `ends_at`: when the session expires, `came`: whether anybody has been in the room."""
+        """Start to watch a session's life, which may be extended; `came`: has anybody been in the room?"""
         watches: list[Coroutine[Any, Any, None]] = [self._note_attendance(came)]
         if self._covered_s is not None:
-            watches.append(self._keep_paid(started_at, self._covered_s, ends_at, end))
+            watches.append(self._keep_paid(life, self._covered_s, end))
         self._tasks = [asyncio.create_task(watch) for watch in watches]
 
     def stop(self) -> None:
@@ -57,16 +56,15 @@ class Meter:
 
     async def _keep_paid(
         self,
-        started_at: datetime,
+        life: Callable[[], Life],
         covered_s: float,
-        ends_at: Callable[[], datetime],
         end: Callable[[EndReason], None],
     ) -> None:
         begin_s = 0.0
         while True:
-            paid_until = started_at + timedelta(seconds=covered_s)
+            paid_until = life().started_at + timedelta(seconds=covered_s)
             # What is paid to its end needs no timer, until somebody extends it.
-            await workflow.wait_condition(lambda until=paid_until: until < ends_at())  # type: ignore[misc]
+            await workflow.wait_condition(lambda until=paid_until: until < life().enforced_end)  # type: ignore[misc]
             lead_s = min(ASK_BEFORE_S, (covered_s - begin_s) / 2)
             await _sleep_until(paid_until - timedelta(seconds=lead_s), "ask for the next slice of minutes")
             now_s = await self._reserve(covered_s)

@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 
 from database.instants import from_now
 from database.reservations import Reservations
-from database.tables import accounts, charges, minute_packs, plans, sessions
+from database.tables import accounts, charges, leases, minute_packs, plans, sessions
 from database.usage import UsageReading
 from domain.leases import Serving
 from domain.session import Bill
@@ -46,6 +46,12 @@ async def pack(
     """Minutes that were bought some days ago."""
     row = {"pack_id": pack_id, "account_id": account_id, "minutes": minutes, "minutes_left": minutes, **more}
     await database.run(insert(minute_packs).values(bought_at=from_now(-days_ago * 86_400.0), **row))
+
+
+async def stop_of(database: Database, session_id: str) -> str:
+    """What the avatar's server is told that the session will end as: it warns the room before."""
+    (row,) = await database.rows(select(leases.c.stop_reason).where(leases.c.session_id == session_id))
+    return str(row["stop_reason"])
 
 
 async def left(database: Database) -> dict[str, int]:
@@ -120,9 +126,12 @@ async def test_the_next_slice_is_held_before_the_last_one_ends(database: Databas
     assert await reservations.extend(session_id, 600) == 1200
     assert await reservations.extend(session_id, 600) == 1200
     assert await reservations.extend(session_id, 1200) == 1500
+    assert await stop_of(database, session_id) == "expired"
     assert await reservations.extend(session_id, 1500) == 1500
+    assert await stop_of(database, session_id) == "minutes_exhausted"
     await pack(database, account_id, "bought", 4)
     assert await reservations.extend(session_id, 1500) == 1740
+    assert await stop_of(database, session_id) == "expired"
     await database.sessions.end(session_id, "ended_by_request")
     assert await reservations.extend(session_id, 1740) == 1740
     (_, again) = await database.admission(account_id, await database.avatar())

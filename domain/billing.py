@@ -8,10 +8,10 @@ from domain.plans import UNLIMITED
 SLICE_MINUTES = 10
 """What is reserved at a time; the last slice is whatever is left."""
 
-LASTING_MINUTES = 20
-"""From so many minutes on a session takes two slices at once..."""
+MOST_SLICES = 3
+"""That a session which lasts takes at once..."""
 PLENTY_MINUTES = 100
-"""...where so many can still be reserved: ten further sessions find theirs."""
+"""...where so many minutes can still be reserved: seven further sessions find theirs."""
 
 _MS = 60_000
 
@@ -71,12 +71,12 @@ class Minutes:
 def next_slice(free: int, *, held: int = 0, longest_s: float | None = None) -> int:
     """How many minutes to reserve next for a session that holds some already; 0 where none is left.
 
-    No more than a session of `longest_s` can use. A session that lasts takes two slices at once where the account has
-    plenty: each costs the workflow's history six events, and an hour is to stay under a hundred.
+    No more than a session of `longest_s` can use. A session that lasts takes two and then three slices at once where
+    the account has plenty: each question costs the workflow's history six events, and an hour is to stay under a hundred.
     """
-    lasting = held >= LASTING_MINUTES and free >= PLENTY_MINUTES
+    wanted = min(SLICE_MINUTES + held, MOST_SLICES * SLICE_MINUTES) if free >= PLENTY_MINUTES else SLICE_MINUTES
     usable = free if longest_s is None else min(free, minutes_of(round(longest_s * 1000)))
-    return max(min(SLICE_MINUTES * (2 if lasting else 1), usable), 0)
+    return max(min(wanted, usable), 0)
 
 
 def minutes_of(served_ms: int) -> int:

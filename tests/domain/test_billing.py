@@ -20,10 +20,10 @@ def test_a_slice_is_ten_minutes_or_what_is_left() -> None:
     assert [next_slice(25, longest_s=longest) for longest in (90, 600, 86_400)] == [2, 10, 10]
 
 
-def test_a_session_that_lasts_takes_two_slices_where_there_is_plenty() -> None:
-    """Not from the start, and not from an account that would miss them."""
-    assert [next_slice(100, held=held) for held in (0, 10, 20, 40)] == [10, 10, 20, 20]
-    assert next_slice(99, held=20) == 10
+def test_a_session_that_lasts_takes_more_slices_where_there_is_plenty() -> None:
+    """Not from the start, and not from an account that would miss them: an hour is ten, twenty and thirty minutes."""
+    assert [next_slice(100, held=held) for held in (0, 10, 30, 60)] == [10, 20, 30, 30]
+    assert next_slice(99, held=30) == 10
 
 
 def test_what_is_shown_as_left_counts_running_sessions_but_no_reservations() -> None:

@@ -96,7 +96,7 @@ async def minutes_exhausted(client: Client, script: Script, session_id: str) -> 
 
 async def an_hour(client: Client, script: Script, session_id: str) -> None:
     """A picture, somebody who comes, and an hour of minutes until the plan's end; a second stands for ten minutes."""
-    script.slices, script.plan_seconds, script.enforced_seconds = [1, 1, 2, 2], 6, 6
+    script.slices, script.plan_seconds, script.enforced_seconds = [1, 2, 3], 6, 6
     _, running = await create(client, command(session_id, with_picture=True))
     await eventually(lambda: {"stay_in_room", "discard_staged"} <= set(script.names))
     await report(running, sequence=1, people=1)

@@ -79,10 +79,10 @@ async def test_a_history_with_another_order_does_not_replay() -> None:
 
 
 async def test_an_hour_stays_under_a_hundred_events() -> None:
-    """With a picture, a person who came, and the slices of an hour: ten minutes, ten, and twice twenty."""
+    """With a picture, a person who came, and the slices of an hour: ten minutes, twenty and thirty."""
     history = committed("an_hour")
     lines = ladder(history)
-    assert lines.count("local step reserve_minutes") == 3
+    assert lines.count("local step reserve_minutes") == 2
     assert len(history.events) < 100
 
 

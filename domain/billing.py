@@ -72,7 +72,7 @@ def next_slice(free: int, *, held: int = 0, longest_s: float | None = None) -> i
     """How many minutes to reserve next for a session that holds some already; 0 where none is left.
 
     No more than a session of `longest_s` can use. A session that lasts takes two and then three slices at once where
-    the account has plenty: each question costs the workflow's history six events, and an hour is to stay under a hundred.
+    the account has plenty: each question costs the workflow's history six events, and an hour is to stay under 100.
     """
     wanted = min(SLICE_MINUTES + held, MOST_SLICES * SLICE_MINUTES) if free >= PLENTY_MINUTES else SLICE_MINUTES
     usable = free if longest_s is None else min(free, minutes_of(round(longest_s * 1000)))

@@ -23,7 +23,7 @@ ROUNDS = {
     "uploads": 20,
     "reads": 20,
     "media": 6,
-    "speech": 10,
+    "speech": 8,
     "failover": 5,
 }
 ALONE = ("faces", "renders")

@@ -7,7 +7,7 @@ import pytest
 
 from bench.speech import GOALS, speech_row, values
 from bench.talk.agent import Played
-from bench.talk.drift import Evidence, findings, growth, judge, onsets_of_sound, paired
+from bench.talk.drift import Evidence, findings, growth, judge, lateness, onsets_of_sound, paired
 from bench.talk.mouth import SMALL, make_scale
 from bench.talk.sounds import RATE, babble, beats, tone
 from bench.talk.stage import Heard
@@ -56,6 +56,11 @@ def test_an_onset_follows_a_pause() -> None:
     assert onsets_of_sound(blocks) == [1.0, 1.5]
     assert paired([1.0, 1.5, 9.0], [1.45, 1.05]) == [(1.0, 1.05), (1.5, 1.45)]
     assert paired([1.0], []) == []
+
+
+def test_holes_in_the_sound_add_up() -> None:
+    """A hole of 0.3 s makes all that follows late; a beat that was not heard does not."""
+    assert lateness([0.0, 1.0, 2.3, 3.3, 5.3, 6.4]) == pytest.approx([0, 0, 0.3, 0.3, 0.3, 0.4])
 
 
 def test_memory_that_is_taken_at_the_start_is_no_growth() -> None:

@@ -43,7 +43,7 @@ async def child(module: str, *arguments: str) -> AsyncIterator[Child]:
     )
     try:
         one = Child(process)
-        await one.answer()
+        await one.answer(within_s=120)  # some import for long
         yield one
     finally:
         assert process.stdin is not None

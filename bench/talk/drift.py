@@ -49,7 +49,7 @@ class Minute:
     offset_low_ms: float
     offset_high_ms: float
     sound_ms: float
-    """How much later sound came than at the beginning, by the agent's clock."""
+    """How much later sound came than at the beginning, by the median: what its holes added up to."""
     fps: float
     gaps: int
     """Waits of more than 120 ms for a picture."""
@@ -141,8 +141,7 @@ def minute_of(seen: Evidence, pairs: Sequence[tuple[float, float]], number: int)
     mine = [pair for pair in pairs if since <= pair[0] < until] or [pairs[-1]]
     offsets = [(picture - sound) * 1000 for sound, picture in mine]
     looks = [look.at for look in seen.looks if since <= look.at < until]
-    first = pairs[0][0]
-    late = [(sound - first) - round(sound - first) for sound, _ in mine]
+    late = lateness([sound for sound, _ in pairs if sound <= mine[-1][0]])[-len(mine) :]
     return Minute(
         beats=len(mine),
         offset_ms=round(statistics.median(offsets), 1),
@@ -153,6 +152,12 @@ def minute_of(seen: Evidence, pairs: Sequence[tuple[float, float]], number: int)
         gaps=sum(later - earlier > GAP_S for earlier, later in itertools.pairwise(looks)),
         memory_mb=round(statistics.median(size for at, size in seen.memory if since <= at < until), 1),
     )
+
+
+def lateness(sounds: Sequence[float]) -> list[float]:
+    """How much later than a beat a second each came: what holes in the sound, each below half a beat, add up to."""
+    steps = (later - earlier for earlier, later in itertools.pairwise(sounds))
+    return list(itertools.accumulate((step - round(step) for step in steps), initial=0.0))
 
 
 def onsets_of_sound(blocks: Sequence[Block]) -> list[float]:

@@ -81,7 +81,7 @@ class Stage:
         opened = [index for index, look in enumerate(looks) if look.openness >= OPEN]
         if not loud or not opened or opened[-1] + 1 >= len(looks):
             raise ValueError("the avatar was not heard, not seen to speak, or never shut its mouth")
-        heard_s = loud[-1] + BLOCK_S - loud[0]
+        heard_s = len(loud) * BLOCK_S  # and not from the first to the last: holes in the sound are no speech
         return Heard(
             audible=(loud[0] - sent_at) * 1000,
             mouth=(looks[opened[0]].at - sent_at) * 1000,

@@ -113,7 +113,12 @@ class CreateSessionWorkflow:
         admitted = await self._admit(expiry)
         self._meter = Meter(command.session_id, admitted.covered_s)
         avatar = self._shown = await self._avatar()
-        self._room.begin(self._remaining())
+        timers = LifeTimers(
+            nobody_joined=_seconds(expiry.nobody_joined_s, command.nobody_joined_after),
+            participants_left=_seconds(expiry.participants_left_s, command.participants_left_after),
+            agent_left=_seconds(expiry.agent_left_s, command.agent_left_after),
+        )
+        self._room.begin(self._remaining(), timers)
         lease = await self._do(
             steps.lease_server,
             steps.LeaseServerInput(session_id=command.session_id, generation=FIRST_GENERATION),
@@ -141,11 +146,6 @@ class CreateSessionWorkflow:
             max_concurrency=admitted.max_concurrency,
             managed_room=command.room.managed_name,
             minutes_left=admitted.minutes_left,
-        )
-        timers = LifeTimers(
-            nobody_joined=_seconds(expiry.nobody_joined_s, command.nobody_joined_after),
-            participants_left=_seconds(expiry.participants_left_s, command.participants_left_after),
-            agent_left=_seconds(expiry.agent_left_s, command.agent_left_after),
         )
         return lease, Life(started_at=recorded.started_at, enforced_end=recorded.enforced_end, timers=timers)
 

@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError
 with workflow.unsafe.imports_passed_through():
     from contracts import steps
     from contracts.session_workflow import CreateSessionInput
+    from domain.session import LifeTimers
 from workflows.step_options import perform
 
 LONGER = timedelta(seconds=60)
@@ -22,15 +23,15 @@ class ManagedRoom:
         self._command = command
         self._making: asyncio.Task[steps.Done] | None = None
 
-    def begin(self, within: timedelta) -> None:
+    def begin(self, within: timedelta, timers: LifeTimers) -> None:
         """Let the room be made while other steps are done."""
         command = self._command
         if not command.room.managed_name:
             return
         wanted = steps.MakeRoomInput(
             name=command.room.managed_name,
-            empty_seconds=_seconds(command.create_within + command.nobody_joined_after + LONGER),
-            departure_seconds=_seconds(command.participants_left_after + LONGER),
+            empty_seconds=_seconds(command.create_within + timers.nobody_joined + LONGER),
+            departure_seconds=_seconds(timers.participants_left + LONGER),
         )
         self._making = asyncio.create_task(perform(steps.make_room, wanted, summary="make a room", within=within))
 

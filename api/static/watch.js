@@ -104,6 +104,7 @@
 
   function over(reason) {
     if (!session) return;
+    if (session.expiration && Date.parse(session.expiration) - Date.now() < 1500) told = "expired";
     const lost = reason === DisconnectReason.DUPLICATE_IDENTITY
       ? "The session goes on in another window."
       : REASONS[told] || REASONS.session_ended;

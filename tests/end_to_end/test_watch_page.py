@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -10,7 +11,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+from ulid import ULID
 
+from api.auth import key_hash
+from database.accounts import Accounts
+from database.engine import writing
+from database.statements import insert_if_absent
+from database.tables import plans
 from support import pictures
 from support.chromium import Page, chromium_page
 from support.real_system import Answer, RealSystem
@@ -121,12 +128,25 @@ async def test_who_has_a_link_sees_the_avatar_and_makes_it_speak(
     await real_system.wait_released()
 
 
-async def test_a_preview_is_shown_once_and_says_so_the_second_time(real_system: RealSystem, astronaut: str) -> None:
-    """The address of a preview opens the page; its one session, started and ended, cannot be had again.
+async def hurried_account(system: RealSystem) -> str:
+    """The key of an account whose sessions may last a quarter of a minute."""
+    row = {"key": "hurried", "name": "Hurried", "max_session_seconds": 15, "max_concurrent_sessions": 2}
+    async with writing(system.engine) as connection:
+        await insert_if_absent(connection, plans, row)
+    key = f"ah_test_{ULID()}"
+    await Accounts(system.engine).create("acct_hurried", "hurried", "hurried")
+    await Accounts(system.engine).add_key("acct_hurried", key_hash(key), "first")
+    return key
+
+
+async def test_a_preview_is_shown_once_and_says_so_the_second_time(real_system: RealSystem) -> None:
+    """The address of a preview opens the page; its one session runs until its time is up, and cannot be had again.
 
     The microphone makes the avatar speak as well: here it is the browser's made-up one, which beeps.
     """
-    answer = await real_system.call("POST", "/v1/avatars/preview", json={"avatar_id": astronaut})
+    key = await hurried_account(real_system)
+    body = {"avatar_id": "avat_01KMZJ4WE5QCD9G3EK21QW8NJK"}
+    answer = await real_system.call("POST", "/v1/avatars/preview", key=key, json=body)
     assert answer.status_code == 201, answer.text
     async with chromium_page() as page:
         await page.open(answer.json()["url"])
@@ -135,13 +155,14 @@ async def test_a_preview_is_shown_once_and_says_so_the_second_time(real_system: 
         await page.js("document.getElementById('microphone').click()")
         await page.until(f"{STATUS} === 'Speaking…'", within_s=20)
         assert await page.js("document.getElementById('microphone').getAttribute('aria-pressed')") == "true"
-        await page.js("document.getElementById('end').click()")
-        await page.until("document.body.dataset.state === 'ended'")
+        assert re.fullmatch(r"00:1?\d left", await page.js("document.getElementById('time-left').textContent"))
+        words = await page.until(f"document.body.dataset.state === 'ended' && {STATUS}", within_s=40)
+        assert words == "The session's time is up."
         await page.js("document.getElementById('start').click()")
         words = await page.until(f"document.body.dataset.state === 'failed' && {STATUS}")
         assert words == "This link has been used as often as it may be"
         await check_page(page, real_system)
-    listed = (await real_system.call("GET", "/v1/links")).json()["links"]
+    listed = (await real_system.call("GET", "/v1/links", key=key)).json()["links"]
     assert answer.json()["url"] not in [link["url"] for link in listed]
     await real_system.wait_released()
 

@@ -62,6 +62,22 @@ async def test_the_room_is_there_before_the_avatar_and_goes_after_it(
     assert script.asked(steps.delete_room) == [steps.DeleteRoomInput(name=NAME)]
 
 
+async def test_the_room_outlives_the_timers_of_the_plan(temporal: Client, session_id: str, script: Script) -> None:
+    """Where a plan is more patient than the settings, LiveKit is too: or the room would be gone before the session."""
+
+    async def patient(_: Any) -> steps.CalculateExpiryResult:
+        return steps.CalculateExpiryResult(
+            plan="patient", plan_seconds=None, enforced_seconds=3600, nobody_joined_s=900, participants_left_s=300
+        )
+
+    script.handlers["calculate_expiry"] = patient
+    _, running = await create(temporal, command(session_id, room=ROOM))
+    await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    await closed(temporal, session_id)
+    (made,) = script.asked(steps.make_room)
+    assert (made.empty_seconds, made.departure_seconds) == (20 + 900 + 60, 300 + 60)
+
+
 @pytest.mark.parametrize("failing", ["make_room", "lease_server", "join_room", "record_started"])
 async def test_a_create_that_fails_leaves_no_room(
     temporal: Client, session_id: str, script: Script, failing: str

@@ -113,6 +113,26 @@ async def test_a_session_is_in_the_room_before_its_slow_renderer(
         await process.leave()
 
 
+@pytest.mark.parametrize("simulcast", [True, False])
+async def test_smaller_pictures_are_sent_besides_where_the_settings_say_so(
+    livekit_server: LiveKitServer,
+    media_pool: MediaPool,
+    small_join: Callable[..., Join],
+    room_name: str,
+    *,
+    simulcast: bool,
+) -> None:
+    """A viewer is told of them or not, and comes to the full size, which is scaled from the portrait."""
+    async with RoomViewer(livekit_server.url, person_token(livekit_server, room_name)) as viewer:
+        process = await media_pool.take()
+        await process.join(small_join(livekit_server, width=960, height=720, simulcast=simulcast))
+        await eventually(lambda: bool(viewer.frames) and viewer.frames[-1].width == 960, within_s=30)
+        (avatar,) = viewer._room.remote_participants.values()
+        (video,) = [one for one in avatar.track_publications.values() if one.kind == rtc.TrackKind.KIND_VIDEO]
+        assert video.simulcasted is simulcast
+        await process.leave()
+
+
 def keep(picture: np.ndarray, name: str) -> None:  # type: ignore[type-arg]
     """For somebody's eyes."""
     if folder := os.environ.get("GREENROOM_TEST_KEEP"):

@@ -1,16 +1,13 @@
 """Capacity and late creates (design rule 2): never one too many, and what was given up never starts afterwards."""
 
 import asyncio
-import os
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import httpx
 import pytest
 
 from support import pictures
-from support.fault_bench import Bench, said_by
+from support.fault_bench import Bench, said_by, stopped
 from support.fresh_pictures import as_avatar
 from support.real_system import SLOTS, new_room
 
@@ -22,18 +19,6 @@ WITHIN_S = 4
 """The create's own time in the tests of deadlines."""
 LATER_S = 8.0
 """For so long after everybody is awake again nothing may start."""
-
-
-@contextmanager
-def stopped(bench: Bench, part: str) -> Iterator[None]:
-    """SIGSTOP to a part and what it started: it neither answers nor dies. SIGCONT afterwards."""
-    pid = bench.system.running.pid(part)
-    assert pid is not None
-    os.killpg(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.killpg(pid, signal.SIGCONT)
 
 
 async def nothing_starts(bench: Bench) -> None:

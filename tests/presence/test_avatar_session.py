@@ -12,9 +12,11 @@ from livekit import api
 from numpy.typing import NDArray
 from PIL import Image
 
+from domain.leases import Stop
 from presence.processes.media_process import MediaProcess
 from presence.processes.pool import MediaPool
 from presence.processes.protocol import Join
+from support.eventually import eventually
 from support.livekit_server import LiveKitServer, make_server
 from support.portrait_pictures import SAME_WITHIN, PortraitFile, picture_distance, save_portrait
 from support.room_viewer import RoomViewer
@@ -174,3 +176,33 @@ async def test_a_restarted_server_gets_the_picture_back(
             assert ended.reason == "left"
     finally:
         server.kill()
+
+
+async def test_the_room_is_warned_and_the_session_ends_by_itself(
+    livekit_server: LiveKitServer, media_pool: MediaPool, make_join: Callable[..., Join], room_name: str
+) -> None:
+    """The server tells when the session ends: the room hears of it, and is left if nobody ends the session."""
+    async with RoomViewer(livekit_server.url, person_token(livekit_server, room_name)) as viewer:
+        process = await joined(media_pool, make_join(livekit_server))
+        await viewer.wait_frames(5)
+        process.hold(Stop(in_s=9, reason="minutes_exhausted"))
+        await eventually(lambda: bool(viewer.warnings))
+        process.hold(Stop(in_s=-60, reason="minutes_exhausted"))
+        ended = await asyncio.wait_for(process.wait_ended(), 10)
+    assert ended.reason == "minutes_exhausted"
+    (warning,) = viewer.warnings
+    assert (warning["type"], warning["reason"]) == ("session.warning", "minutes_exhausted")
+    assert warning["seconds_left"] in range(5, 10)
+    assert viewer.states[-1] == {"state": "disconnected", "reason": "minutes_exhausted"}
+
+
+async def test_it_is_known_when_the_avatar_speaks_and_an_agent_is_there(
+    livekit_server: LiveKitServer, media_pool: MediaPool, make_join: Callable[..., Join], room_name: str
+) -> None:
+    """The agent that the token names is told of apart from other agents."""
+    process = await joined(media_pool, make_join(livekit_server))
+    assert not process.speaking
+    async with RoomViewer(livekit_server.url, person_token(livekit_server, room_name, identity="agent", kind="agent")):
+        await eventually(lambda: process.state.room is not None and process.state.room.agent_there is True)
+    await eventually(lambda: process.state.room is not None and process.state.room.agent_there is False)
+    await process.leave()

@@ -2,10 +2,12 @@
 
 import asyncio
 import itertools
+import os
+import signal
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -209,6 +211,18 @@ class Bench:
     async def gone_from(self, room: str, within_s: float = 10.0) -> None:
         """The avatar is out of the room."""
         await self.system.livekit.wait_gone(room, AVATAR_IDENTITY, within_s=within_s)
+
+
+@contextmanager
+def stopped(bench: Bench, part: str) -> Iterator[None]:
+    """SIGSTOP to a part and what it started: it neither answers nor dies. SIGCONT afterwards."""
+    pid = bench.system.running.pid(part)
+    assert pid is not None
+    os.killpg(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.killpg(pid, signal.SIGCONT)
 
 
 def said_by(answer: httpx.Response | None) -> str:

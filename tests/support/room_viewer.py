@@ -46,6 +46,8 @@ class RoomViewer:
         """Names of the audio tracks that were subscribed."""
         self.states: list[dict[str, str]] = []
         """The `session.state` messages."""
+        self.warnings: list[dict[str, object]] = []
+        """The `session.warning` messages."""
         self.departures: list[tuple[float, str]] = []
         """When who left."""
         self._room.on("track_subscribed", self._on_track)
@@ -122,3 +124,5 @@ class RoomViewer:
     def _on_data(self, packet: rtc.DataPacket) -> None:
         if packet.topic == "session.state":
             self.states.append(json.loads(packet.data))
+        if packet.topic == "session.warning":
+            self.warnings.append(json.loads(packet.data))

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from database.audit import SessionStep, audit
 from database.engine import writing
 from database.sessions import StartedSession, started_session
-from database.stops import set_stop
+from database.stops import move_stop
 from database.tables import accounts, plans, session_events, sessions
 from domain.failures import FailureCode, Refused
 from domain.plans import HARD_CAP, expires_at
@@ -38,7 +38,7 @@ class Extensions:
             mine = sessions.c.session_id == session_id
             changed = update(sessions).where(mine).values(change).returning(*sessions.c)
             extended = started_session((await connection.execute(changed)).one())
-            await set_stop(connection, session_id, extended.enforced_end, EndReason.EXPIRED)
+            await move_stop(connection, session_id, extended.enforced_end, EndReason.EXPIRED)
             await audit(connection, session_id, SessionStep.EXTENDED, generation=number, details={"seconds": seconds})
         return extended
 

@@ -8,6 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from database.tables import leases
 
 
+async def move_stop(connection: AsyncConnection, session_id: str, at: datetime, reason: str) -> None:
+    """Move the stop of a reason; one of another reason, which comes before, stays."""
+    held = and_(leases.c.session_id == session_id, leases.c.revoked_at.is_(None), leases.c.stop_reason == reason)
+    await connection.execute(update(leases).where(held).values(stop_at=at))
+
+
 async def set_stop(connection: AsyncConnection, session_id: str, at: datetime, reason: str) -> None:
     """Set the moment and the end reason on the lease that is held; the next generation's lease inherits both.
 

@@ -5,7 +5,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from database.engine import writing
 from database.extensions import Extensions
+from database.stops import set_stop
 from database.tables import session_events
 from domain.failures import FailureCode, Refused
 from domain.leases import Serving, Stop
@@ -96,3 +98,17 @@ async def test_the_next_generation_inherits_the_stop(database: Database) -> None
     assert stop is not None
     assert stop.reason == "expired"
     assert 50 < stop.in_s <= 60
+
+
+async def test_an_extension_brings_no_minutes(database: Database) -> None:
+    """Where the minutes end before, that stays the moment that the server is told."""
+    session_id, boot = await running(database, plan=3600, limit=600)
+    session = await database.sessions.get(session_id)
+    assert session is not None
+    assert session.started_at is not None
+    async with writing(database.engine) as connection:
+        await set_stop(connection, session_id, session.started_at + timedelta(seconds=300), "minutes_exhausted")
+    await Extensions(database.engine).extend(session_id, 1, 300)
+    stop = await stop_told(database, boot, session_id)
+    assert stop is not None
+    assert (stop.reason, stop.in_s <= 300) == ("minutes_exhausted", True)

@@ -81,7 +81,7 @@ async def watch_file(
     "/watch/sessions/{session_id:str}/speech",
     status_code=200,
     tags=["Links"],
-    media_type="audio/l16",
+    media_type="application/octet-stream",
     responses={400: NOT_NOW, 401: NOT_YOURS, 503: AWAY},
 )
 async def speak_text(

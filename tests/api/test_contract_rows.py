@@ -135,6 +135,19 @@ async def test_errors_are_strings_before_the_key_and_objects_after(api_system: A
     assert answer["error"].keys() >= {"message", "code"}
 
 
+async def test_a_running_session_is_started_but_active_in_the_usage(api_system: ApiSystem, avatar: str) -> None:
+    """Row `active status name`: `started` everywhere, `active` among the usage's `active_sessions`."""
+    session_id = (await created(api_system, avatar=avatar))["session"]["session_id"]
+    _, usage = await api_system.request("GET", "/v1/usage")
+    (active,) = [one for one in usage["usage"]["active_sessions"] if one["session_id"] == session_id]
+    _, read = await api_system.request("GET", f"/v1/sessions/{session_id}")
+    _, listed = await api_system.request("GET", "/v1/sessions?status=started")
+    (started,) = [one for one in listed["sessions"] if one["session_id"] == session_id]
+    assert (active["status"], active["ended_at"]) == ("active", None)
+    assert read["session"]["status"] == started["status"] == "started"
+    await ended(api_system, session_id)
+
+
 async def test_avatars_come_in_two_lists(api_system: ApiSystem, avatar: str) -> None:
     """Row `avatar list`: `public_avatars` and `my_avatars`, no `avatars`."""
     status, answer = await api_system.request("GET", "/v1/avatars")

@@ -1,6 +1,7 @@
 """Links over HTTP: kept with a key; and the page that they open."""
 
 import gzip
+import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ import pytest
 
 from support.api_system import ApiSystem
 
+LIVEKIT_CLIENT = "fb646f2260d84f91238d0a2dc10726c456631d6a26c7cafc43cfee5959b4d31d"
+"""SHA-256 of `dist/livekit-client.umd.js` of livekit-client 2.23.0, as it is published: it is not changed here."""
 STATIC = Path(__file__).parents[2] / "api" / "static"
 
 
@@ -130,6 +133,7 @@ async def test_the_pages_files_are_those_of_the_folder(api_system: ApiSystem) ->
     """Compressed for those who take it, known by their hash, and no path leads elsewhere."""
     name = "vendor/livekit-client-2.23.0.umd.js"
     whole = await api_system.http.get(f"/watch/static/{name}", headers={"Accept-Encoding": "identity"})
+    assert hashlib.sha256(whole.content).hexdigest() == LIVEKIT_CLIENT
     assert whole.content == (STATIC / name).read_bytes()
     assert whole.headers["content-type"].startswith("text/javascript")
     packed = await api_system.http.get(f"/watch/static/{name}", headers={"Accept-Encoding": "gzip"})

@@ -13,7 +13,8 @@ from httpx import ASGITransport, AsyncClient
 
 from support.api_system import KEY, ROOM, ApiSystem
 
-ERRORS = {"#/components/schemas/ErrorView", "#/components/schemas/PlainErrorView", "#/components/schemas/ReadinessView"}
+NAMES = ("ErrorView", "PlainErrorView", "RateLimitedView", "ReadinessView")
+ERRORS = {f"#/components/schemas/{name}" for name in NAMES}
 NAME = "generated_greenroom_client"
 
 

@@ -165,7 +165,7 @@ async def test_the_avatar_listens_while_its_agent_does(livekit_server: LiveKitSe
     """An agent's state in a real room, set before the avatar comes, changed, and gone with the agent."""
     queue = SpeechQueue(asyncio.get_running_loop(), SoxrResampler)
     video = VideoFormat(width=320, height=240, fps=25, codec="VP8", bitrate=500_000)
-    room = LiveKitRoom(video, lambda _: None, queue)
+    room = LiveKitRoom(video, lambda _: None, lambda _: None, queue)
     async with plain_agent(livekit_server, room_name) as agent:
         await set_state(agent.room, "listening")
         await room.connect(livekit_server.url, avatar_token(livekit_server, room_name), within_s=5)

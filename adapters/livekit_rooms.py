@@ -77,6 +77,19 @@ class LiveKitRooms:
         async with _answering():
             await self._api().room.list_rooms(api.ListRoomsRequest(names=["greenroom-check"]))
 
+    async def counted(self, identity: str) -> dict[str, int]:
+        """How many participants have an identity, by room, where there is any; Unavailable if nobody answers."""
+        async with _answering():
+            rooms = (await self._api().room.list_rooms(api.ListRoomsRequest())).rooms
+        numbers = {room.name: await self._count(room.name, identity) for room in rooms}
+        return {name: number for name, number in numbers.items() if number}
+
+    async def _count(self, room: str, identity: str) -> int:
+        async with _answering(but=("not_found",)):
+            there = await self._api().room.list_participants(api.ListParticipantsRequest(room=room))
+            return sum(one.identity == identity for one in there.participants)
+        return 0
+
     async def aclose(self) -> None:
         """Close the connections."""
         if self._opened is not None:

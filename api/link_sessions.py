@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from api.link_views import started_ratio
-from api.managed_rooms import AVATAR
 from api.services import Services
 from api.session_requests import session_command
 from api.views import session_view, started_session
@@ -13,6 +12,7 @@ from contracts.http_links import StartByLinkRequest, StartedByLink
 from domain.failures import FailureCode, Refused
 from domain.ids import is_link_id, is_session_id
 from domain.links import Link
+from domain.rooms import AVATAR_IDENTITY
 from domain.session import Session, SessionStatus
 
 
@@ -31,7 +31,7 @@ async def start_by_link(services: Services, request: StartByLinkRequest) -> Star
         session_id=command.session_id,
         livekit_url=room.room_url,
         participant_token=room.participant_token,
-        agent_identity=AVATAR,
+        agent_identity=AVATAR_IDENTITY,
         session_token=services.signer.session_token(command.session_id),
         aspect_ratio=view.aspect_ratio,
         expiration=view.expiration,

@@ -9,11 +9,10 @@ from adapters.livekit_rooms import LONGEST, LiveKitAccess, LiveKitTokens
 from api.room_requests import CheckedRoom, check_room
 from contracts.http import RoomRequest, RoomView
 from contracts.session_workflow import SessionStarted
+from domain.rooms import AVATAR_IDENTITY
 from runtime.settings import Settings
 
 PLATFORM = "proxy"
-AVATAR = "agenthuman-avatar-agent"
-"""The identity that clients send their audio to."""
 CLIENT = "client"
 """The identity of the one who uses the room, and whose speech the avatar takes."""
 SPARE = timedelta(minutes=5)
@@ -31,7 +30,7 @@ class ManagedRooms:
     def new(self) -> CheckedRoom:
         """A room that is to be made: nobody can guess its name."""
         name = f"greenroom-{secrets.token_urlsafe(18)}"
-        token = self._tokens.avatar(name, AVATAR, client=CLIENT)
+        token = self._tokens.avatar(name, AVATAR_IDENTITY, client=CLIENT)
         return CheckedRoom(platform=PLATFORM, url=self._url, token=token, managed_name=name)
 
     def entrance(self, started: SessionStarted) -> RoomView:

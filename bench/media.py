@@ -10,7 +10,7 @@ from bench.report import Goal, Row, row
 from bench.site import Site, cpu_of, media_cpu, memory_mb
 from bench.talk.agent import agent_in, agent_token
 from bench.talk.sounds import babble
-from cli.viewer import AVATAR_IDENTITY
+from domain.rooms import AVATAR_IDENTITY
 
 WINDOW_S = 3.0
 WITHIN_S = 5.0

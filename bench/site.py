@@ -18,8 +18,9 @@ from ulid import ULID
 from cli.demo import make_room
 from cli.dev import system_options
 from cli.library.builtin import astronaut
-from cli.viewer import AVATAR_IDENTITY, Viewer, room_token
+from cli.viewer import Viewer, room_token
 from contracts.upload_workflow import upload_workflow_id
+from domain.rooms import AVATAR_IDENTITY
 from presence.pictures import i420_from_rgb, load_portrait
 from runtime.settings import Settings
 from runtime.system.running import RunningSystem, running_system

@@ -11,7 +11,7 @@ from bench.talk.agent import AGENT_IDENTITY, Agent, agent_in, agent_token
 from bench.talk.sounds import RATE
 from bench.talk.stage import Heard, Stage
 from bench.talk.watcher import Watcher, watcher_in
-from cli.viewer import AVATAR_IDENTITY
+from domain.rooms import AVATAR_IDENTITY
 
 RUNNER_IDENTITY = "avatar-runner"
 FLOOR = "livekit-agents' AvatarRunner with a generator that draws nothing"

@@ -21,8 +21,9 @@ from cli.dev import run_until_stopped, show_system, system_options
 from cli.library.builtin import astronaut
 from cli.setup_command import find_parts_aloud
 from cli.step_times import StepTime, step_times
-from cli.viewer import AVATAR_IDENTITY, Viewer, room_token, save_png
+from cli.viewer import Viewer, room_token, save_png
 from contracts.upload_workflow import upload_workflow_id
+from domain.rooms import AVATAR_IDENTITY
 from runtime.system.running import RunningSystem, running_system
 from runtime.temporal_client import connect
 

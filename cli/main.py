@@ -6,6 +6,7 @@ import click
 
 COMMANDS = {
     "api": "cli.processes:api_command",
+    "audit": "cli.audit:audit_command",
     "avatars": "cli.avatars:avatars_group",
     "demo": "cli.demo:demo_command",
     "dev": "cli.dev:dev_command",

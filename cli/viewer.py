@@ -11,9 +11,6 @@ import numpy as np
 from livekit import api, rtc
 from PIL import Image
 
-AVATAR_IDENTITY = "agenthuman-avatar-agent"
-"""The identity that the public clients give their avatars."""
-
 
 def room_token(key: str, secret: str, room: str, identity: str, *, avatar: bool = False) -> str:
     """A token as a customer makes it with the key and secret of their own LiveKit server."""

@@ -1,4 +1,4 @@
-"""The auditor can fail: it finds nothing in a whole system, and each breach that is planted in a copy of one."""
+"""Invariants can be broken: nothing is found in a whole system, and each breach that is planted in a copy of one."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -32,7 +32,9 @@ INSERT INTO session_events (session_id, step, generation, at, status, reason) VA
   ('over', 'record_ended', 0, $long_ago, 'ended', 'expired');
 INSERT INTO avatar_servers VALUES ('b', 'b', 'q', 2, $long_ago, $now, 9, 0);
 INSERT INTO slots VALUES ('b', 1, 'live', 1), ('b', 2, NULL, NULL);
-INSERT INTO leases VALUES ('live', 1, 'b', 'b', 'q', $long_ago, $now, 9, 9, NULL),
+INSERT INTO leases (session_id, generation, boot_id, server, queue, claimed_at, renewed_at, renewals, served_ms,
+  revoked_at) VALUES
+  ('live', 1, 'b', 'b', 'q', $long_ago, $now, 9, 9, NULL),
   ('over', 1, 'b', 'b', 'q', $long_ago, $long_ago, 9, 9, $long_ago);
 """
 """A session that runs and one that has ended, on a server of two slots."""
@@ -48,7 +50,9 @@ IN_ROWS = {
         "UPDATE slots SET session_id=NULL, generation=NULL", "live holds a lease without a slot",
     ),
     "two leases": (
-        "INSERT INTO leases VALUES ('live', 2, 'b', 'b', 'q', $now, $now, 0, 0, NULL)", "live holds 2 leases",
+        ("INSERT INTO leases (session_id, generation, boot_id, server, queue, claimed_at, renewed_at, renewals,"
+        " served_ms) VALUES ('live', 2, 'b', 'b', 'q', $now, $now, 0, 0)"),
+        "live holds 2 leases",
     ),
     "a start twice": (
         ("INSERT INTO session_events (session_id, step, generation, at, status, reason)"
@@ -63,6 +67,9 @@ IN_ROWS = {
         ("INSERT INTO session_events (session_id, step, generation, at, status, reason)"
         " VALUES ('live', 'record_ended', 0, $now, 'ended', 'expired')"),
         "live has an end in the audit",
+    ),
+    "a session beyond its limit": (
+        "UPDATE sessions SET enforced_seconds=30 WHERE session_id='live'", "live should have ended 30 s ago",
     ),
     "a create without an end": (
         "UPDATE sessions SET status='created', created_at=$too_long_ago WHERE session_id='live'",
@@ -80,6 +87,8 @@ ELSEWHERE: Mapping[str, tuple[dict[str, Any], str]] = {
     "an avatar too many": ({"avatars": {"room": 1, "other": 1}}, "2 avatars are in rooms"),
     "a process without a lease": ({"media": (1, 2)}, "2 media processes are in rooms"),
     "a staged object": ({"staged": ("over",)}, "staged by over"),
+    "pictures of nobody": ({"pictured": ("v", "w"), "known_avatars": frozenset({"v"})}, "pictures of w"),
+    "a wrong bill": ({"bills": ("over was billed twice",)}, "over was billed twice"),
 }
 
 

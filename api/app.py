@@ -22,6 +22,7 @@ from api.auth import SECURITY_COMPONENTS, admit, provide_account
 from api.control.hub import ControlHub
 from api.errors import HANDLERS
 from api.json_request import JSONRequest
+from api.key_use import KeyUse
 from api.managed_rooms import managed_rooms
 from api.picture_addresses import picture_addresses
 from api.rate_limit import RateLimits, document_rate_limit, tell_rate_limit
@@ -40,6 +41,7 @@ from api.sweeper import sweep_for_ever
 from api.temporal_calls import Canceller
 from api.uploads_gateway import UploadsGateway
 from api.views import AvatarViews
+from database.account_admin import AccountAdmin
 from database.accounts import Accounts
 from database.avatar_servers import AvatarServers
 from database.avatars import Avatars
@@ -180,6 +182,9 @@ async def _open(
             "avatar_servers": avatar_servers,
         }
     )
+    state.key_use = KeyUse(AccountAdmin(engine))
+    noting = asyncio.create_task(state.key_use.run())
+    stack.push_async_callback(_stopped, noting)
     sweeping = asyncio.create_task(sweep_for_ever(store, avatars))
     stack.push_async_callback(_stopped, sweeping)
 

@@ -8,6 +8,7 @@ from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import Components, SecurityScheme
 
+from api.key_use import KeyUse
 from api.rate_limit import LIMITED_PATHS, Connection, RateLimits
 from database.accounts import AccountKey, Accounts
 from domain.failures import FailureCode, Refused, Unavailable
@@ -50,6 +51,8 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
         raise
     await limits.count(connection, f"key:{key_hash(key)[:32]}", found.requests_per_minute)
     connection.scope["state"][ACCOUNT] = found.account_id
+    uses: KeyUse = connection.app.state.key_use
+    uses.note(key_hash(key))
 
 
 async def provide_account(request: Request[Any, Any, State]) -> AccountId:

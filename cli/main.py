@@ -5,6 +5,7 @@ from importlib import import_module
 import click
 
 COMMANDS = {
+    "accounts": "cli.accounts:accounts_group",
     "api": "cli.processes:api_command",
     "audit": "cli.audit:audit_command",
     "avatars": "cli.avatars:avatars_group",
@@ -13,7 +14,9 @@ COMMANDS = {
     "doctor": "cli.doctor:doctor_command",
     "errors": "cli.errors:errors_command",
     "faces": "cli.faces:faces_group",
+    "keys": "cli.accounts:keys_group",
     "migrate": "cli.processes:migrate_command",
+    "plans": "cli.accounts:plans_group",
     "render": "cli.render:render_command",
     "servers": "cli.servers:servers_group",
     "sessions": "cli.servers:sessions_group",

@@ -80,7 +80,7 @@ def test_a_session_shows_every_field_and_its_token_only_once() -> None:
     """What is not known yet is null; the token is left out unless this is the answer to a create."""
     assert set(view()) == {
         "session_id", "status", "started_at", "ended_at", "expiration", "aspect_ratio", "duration", "metadata",
-        "end_reason", "avatar",
+        "end_reason", "avatar", "billing",
     }  # fmt: skip
     assert view()["ended_at"] is None
     assert view(session_token="k1.x")["session_token"] == "k1.x"

@@ -13,9 +13,14 @@ class LeaseActivities:
 
     @steps.lease_server.implementation
     async def lease_server(self, value: steps.LeaseServerInput) -> steps.LeaseServerResult:
-        """Claim a free slot; AT_CAPACITY where there is none."""
+        """Claim a free slot, a create when it is its turn; AT_CAPACITY where there is none for it."""
         with translated():
-            lease = await self._leases.claim(session_id=value.session_id, generation=value.generation)
+            if value.in_turn:
+                lease = await self._leases.claim_in_turn(
+                    value.session_id, wait_s=value.wait_seconds, duplicate_key=value.duplicate_key
+                )
+            else:
+                lease = await self._leases.claim(value.session_id, value.generation)
         return steps.LeaseServerResult(boot_id=lease.boot_id, server=lease.server, queue=lease.queue)
 
     @steps.look_at_lease.implementation

@@ -23,6 +23,7 @@ class LifecycleActivities:
                 metadata=value.metadata,
                 remaining_seconds=value.remaining_seconds,
                 picture=value.picture,
+                duplicate_key=value.duplicate_key,
             )
         return steps.AdmitSessionResult(
             concurrency=admitted.concurrency.current,

@@ -46,6 +46,7 @@ from database.accounts import Accounts
 from database.avatar_servers import AvatarServers
 from database.avatars import Avatars
 from database.control import ControlLines
+from database.creates import Creates
 from database.engine import open_engine
 from database.links import Links
 from database.migrations import is_current
@@ -138,7 +139,7 @@ async def _open(
     stack.push_async_callback(counts.aclose)
     state.rate_limits = RateLimits(store=counts, per_minute=settings.requests_per_minute)
     state.accounts = Accounts(engine)
-    avatars = Avatars(engine)
+    avatars, creates = Avatars(engine), Creates(engine)
     state.services = Services(
         settings=settings,
         accounts=state.accounts,
@@ -146,6 +147,7 @@ async def _open(
         sessions=Sessions(engine),
         reading=SessionReading(engine),
         usage=UsageReading(engine),
+        creates=creates,
         store=store,
         signer=signer,
         sealer=Sealer(keys.sealing),
@@ -185,7 +187,7 @@ async def _open(
     state.key_use = KeyUse(AccountAdmin(engine))
     noting = asyncio.create_task(state.key_use.run())
     stack.push_async_callback(_stopped, noting)
-    sweeping = asyncio.create_task(sweep_for_ever(store, avatars))
+    sweeping = asyncio.create_task(sweep_for_ever(store, avatars, creates))
     stack.push_async_callback(_stopped, sweeping)
 
 

@@ -43,6 +43,7 @@ STATUS: dict[FailureCode, int] = {
     FailureCode.SESSION_NOT_FOUND: 404,
     FailureCode.LINK_NOT_FOUND: 404,
     FailureCode.METHOD_NOT_ALLOWED: 405,
+    FailureCode.IDEMPOTENCY_KEY_REUSED: 409,
     FailureCode.CONCURRENCY_LIMIT_REACHED: 429,
     FailureCode.TOO_MANY_REQUESTS: 429,
     FailureCode.INTERNAL_ERROR: 500,
@@ -63,6 +64,7 @@ FIELD_CODES: dict[str, FailureCode] = {
     "avatar_id": FailureCode.INVALID_AVATAR,
     "avatar_image_url": FailureCode.INVALID_AVATAR,
     "aspect_ratio": FailureCode.INVALID_ASPECT_RATIO,
+    "wait_up_to": FailureCode.INVALID_WAIT,
     "image_base64": FailureCode.INVALID_IMAGE_INPUT,
     "image_url": FailureCode.INVALID_IMAGE_INPUT,
 }

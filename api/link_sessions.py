@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from api.creation import created
 from api.link_views import started_ratio
 from api.services import Services
-from api.session_requests import session_command
-from api.views import session_view, started_session
+from api.views import session_view
 from contracts.http import CreateSessionRequest
 from contracts.http_links import StartByLinkRequest, StartedByLink
 from domain.failures import FailureCode, Refused
@@ -23,16 +23,15 @@ async def start_by_link(services: Services, request: StartByLinkRequest) -> Star
     async with taken(services, request.link_id) as link:
         ratio = started_ratio(request.aspect_ratio, link)
         wanted = CreateSessionRequest(avatar=link.avatar_id, aspect_ratio=ratio, metadata={"link_id": link.link_id})
-        command = await session_command(services, link.account_id, wanted)
-        started = await services.gateway.create(command)
-    room = services.managed_rooms.entrance(started)
-    view = session_view(started_session(command, started))
+        session = (await created(services, link.account_id, wanted, b"", None)).session
+    room = services.managed_rooms.entrance(session)
+    view = session_view(session)
     return StartedByLink(
-        session_id=command.session_id,
+        session_id=session.session_id,
         livekit_url=room.room_url,
         participant_token=room.participant_token,
         agent_identity=AVATAR_IDENTITY,
-        session_token=services.signer.session_token(command.session_id),
+        session_token=services.signer.session_token(session.session_id),
         aspect_ratio=view.aspect_ratio,
         expiration=view.expiration,
     )

@@ -1,6 +1,5 @@
 """Rooms of our own making: their names, and the tokens for them. The sessions role makes the rooms themselves."""
 
-import secrets
 from datetime import UTC, datetime, timedelta
 
 from msgspec import UNSET, UnsetType
@@ -8,8 +7,8 @@ from msgspec import UNSET, UnsetType
 from adapters.livekit_rooms import LONGEST, LiveKitAccess, LiveKitTokens
 from api.room_requests import CheckedRoom, check_room
 from contracts.http import RoomRequest, RoomView
-from contracts.session_workflow import SessionStarted
 from domain.rooms import AVATAR_IDENTITY
+from domain.session import Session, SessionStatus
 from runtime.settings import Settings
 
 PLATFORM = "proxy"
@@ -27,16 +26,16 @@ class ManagedRooms:
         self._url = access.url
         self._public_url = public_url
 
-    def new(self) -> CheckedRoom:
-        """A room that is to be made: nobody can guess its name."""
-        name = f"greenroom-{secrets.token_urlsafe(18)}"
+    def room_of(self, session_id: str) -> CheckedRoom:
+        """The room that is to be made for a session. A session's id cannot be guessed, and so neither can its name."""
+        name = room_name(session_id)
         token = self._tokens.avatar(name, AVATAR_IDENTITY, client=CLIENT)
         return CheckedRoom(platform=PLATFORM, url=self._url, token=token, managed_name=name)
 
-    def entrance(self, started: SessionStarted) -> RoomView:
-        """The client's way in; its token outlives the session a little."""
-        left = started.expires_at - datetime.now(UTC) + SPARE if started.expires_at else LONGEST
-        token = self._tokens.participant(started.managed_room, CLIENT, max(left, SPARE))
+    def entrance(self, session: Session) -> RoomView:
+        """The client's way into a session's room; its token outlives the session a little."""
+        left = session.expires_at - datetime.now(UTC) + SPARE if session.expires_at else LONGEST
+        token = self._tokens.participant(room_name(session.session_id), CLIENT, max(left, SPARE))
         return RoomView(room_url=self._public_url, participant_token=token)
 
 
@@ -49,15 +48,29 @@ def managed_rooms(settings: Settings) -> ManagedRooms | None:
     return ManagedRooms(access, settings.public_livekit_url)
 
 
+def room_name(session_id: str) -> str:
+    """What a session's own room is called: every answer to a repeated create names the same."""
+    return f"greenroom-{session_id}"
+
+
 def requested_room(
     room: RoomRequest | UnsetType, allowed_hosts: frozenset[str], managed: ManagedRooms | None
-) -> CheckedRoom:
-    """The room of a create: the customer's own, or a new one where they ask for `proxy` or for none."""
+) -> CheckedRoom | None:
+    """The customer's own room; None where one is to be made, since they ask for `proxy` or for none."""
     if managed is not None and (isinstance(room, UnsetType) or room.platform == PLATFORM):
-        return managed.new()
+        return None
     return check_room(room, allowed_hosts)
 
 
-def entrance(managed: ManagedRooms | None, started: SessionStarted) -> RoomView | UnsetType:
-    """What the answer to a create says of the room: nothing where it is the customer's own."""
-    return managed.entrance(started) if managed is not None and started.managed_room else UNSET
+def made_room(managed: ManagedRooms | None, session_id: str) -> CheckedRoom:
+    """The room that is made for a session, where `requested_room` said that one is to be."""
+    if managed is None:
+        raise AssertionError("a room is to be made only where there is a server for it")
+    return managed.room_of(session_id)
+
+
+def entrance(managed: ManagedRooms | None, session: Session, *, made: bool) -> RoomView | UnsetType:
+    """What the answer to a create says of the room: nothing where it is the customer's own, or its session is over."""
+    if managed is None or not made or session.status is not SessionStatus.STARTED:
+        return UNSET
+    return managed.entrance(session)

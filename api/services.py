@@ -13,6 +13,7 @@ from api.uploads_gateway import UploadsGateway
 from api.views import AvatarViews
 from database.accounts import Accounts
 from database.avatars import Avatars
+from database.creates import Creates
 from database.links import Links
 from database.session_reading import SessionReading
 from database.sessions import Sessions
@@ -30,6 +31,7 @@ class Services:
     sessions: Sessions
     usage: UsageReading
     reading: SessionReading
+    creates: Creates
     store: ObjectStore
     signer: Signer
     sealer: Sealer

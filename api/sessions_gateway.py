@@ -11,9 +11,10 @@ from temporalio.common import (
     WorkflowIDConflictPolicy,
     WorkflowIDReusePolicy,
 )
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from api.temporal_calls import TASK_WITHIN, Canceller, Starter, TooLong, bounded, refusal_of
+from api.temporal_calls import GRACE_S, TASK_WITHIN, Canceller, Starter, TooLong, bounded, refusal_of
 from contracts import queues, search_attributes
 from contracts.session_workflow import (
     CREATE_UPDATE_ID,
@@ -44,13 +45,34 @@ class SessionsGateway:
 
     async def create(self, command: CreateSessionInput) -> SessionStarted:
         """Start the session's workflow and answer when the avatar is in the room; its refusals as `Starter` says."""
-        return await self._starter.answer(
-            _start_of(command),
-            CreateSessionWorkflow.await_started,
-            workflow_id=workflow_id(command.session_id),
-            update_id=CREATE_UPDATE_ID,
-            within=command.create_within,
-        )
+        try:
+            return await self._starter.answer(
+                _start_of(command),
+                CreateSessionWorkflow.await_started,
+                workflow_id=workflow_id(command.session_id),
+                update_id=CREATE_UPDATE_ID,
+                within=command.create_within,
+            )
+        except WorkflowAlreadyStartedError:
+            raise Refused(FailureCode.CREATE_CANCELLED, "the session was closed before it was answered") from None
+
+    async def join(self, session_id: str, within_s: float) -> SessionStarted | None:
+        """The answer to the create of a session whose workflow is there already; None where it is not.
+
+        Refused as the create was; Unavailable where the answer does not come in time. Nothing is given up.
+        """
+        handle = self._client.get_workflow_handle_for(CreateSessionWorkflow.run, workflow_id(session_id))
+        asked = handle.execute_update(CreateSessionWorkflow.await_started, id=CREATE_UPDATE_ID)
+        try:
+            return await bounded(asked, within_s + GRACE_S)
+        except WorkflowUpdateFailedError as error:
+            raise refusal_of(error.cause) from error
+        except TooLong:
+            raise Unavailable(f"the create of {session_id} was not answered in time") from None
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return None
+            raise
 
     async def end(self, session_id: str, command: EndSession) -> SessionEnded | None:
         """End the session and answer when the end is recorded; None if its workflow has closed already."""

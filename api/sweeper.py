@@ -1,4 +1,4 @@
-"""Deletes staged pictures whose create or upload is long over (design rule 6), and what deleted avatars left."""
+"""Deletes what is long over: staged pictures (design rule 6), what deleted avatars left, rows that found repeats."""
 
 import asyncio
 import logging
@@ -9,13 +9,14 @@ from adapters.object_store import SCRATCH, ObjectStore
 from api.deletion import sweep_deleted
 from api.pictures import STAGING
 from database.avatars import Avatars
+from database.creates import Creates
 from domain.failures import Unavailable
 
 log = logging.getLogger(__name__)
 
 EVERY = timedelta(minutes=10)
 OLDER_THAN = timedelta(minutes=10)
-"""Ten times as long as the longest create may take, so that nothing under way is touched."""
+"""Longer than any create may take, so that nothing under way is touched."""
 
 
 async def sweep(store: ObjectStore) -> int:
@@ -26,11 +27,12 @@ async def sweep(store: ObjectStore) -> int:
     return len(old)
 
 
-async def sweep_for_ever(store: ObjectStore, avatars: Avatars) -> None:
+async def sweep_for_ever(store: ObjectStore, avatars: Avatars, creates: Creates) -> None:
     """Sweep at once and every ten minutes; trouble with the store or the database is left to the next time."""
     while True:
         await _swept("the staged pictures of abandoned requests", lambda: sweep(store))
         await _swept("what deleted avatars left", lambda: sweep_deleted(avatars, store))
+        await _swept("what repeats of old creates would have found", creates.sweep)
         await asyncio.sleep(EVERY.total_seconds())
 
 

@@ -19,11 +19,10 @@ from contracts.http import (
     UsageView,
     instant,
 )
-from contracts.session_workflow import CreateSessionInput, SessionStarted
 from database.session_reading import TimelineEntry
 from domain.avatars import PREVIEW, Avatar
 from domain.plans import Concurrency
-from domain.session import Bill, Session, SessionStatus
+from domain.session import Bill, Session
 
 LINK_LIFE = timedelta(hours=1)
 
@@ -68,21 +67,6 @@ def timeline_views(entries: Sequence[TimelineEntry]) -> list[TimelineEntryView]:
         )
         for previous, entry in zip(before, entries, strict=False)
     ]
-
-
-def started_session(command: CreateSessionInput, started: SessionStarted) -> Session:
-    """A session as it stands when its create is answered."""
-    return Session(
-        session_id=command.session_id,
-        account_id=command.account_id,
-        avatar_id=started.avatar_id,
-        status=SessionStatus.STARTED,
-        aspect_ratio=command.aspect_ratio,
-        metadata=command.metadata,
-        created_at=started.started_at,
-        started_at=started.started_at,
-        expires_at=started.expires_at,
-    )
 
 
 def concurrency_view(concurrency: Concurrency) -> ConcurrencyView:

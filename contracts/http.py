@@ -35,6 +35,8 @@ class CreateSessionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Any JSON object; it comes back with the session."""
     expires_in: Annotated[int, msgspec.Meta(ge=1, le=86_400)] | UnsetType = UNSET
     """Seconds after its start at which the session ends; the plan's limit where that is shorter, or nothing is said."""
+    wait_up_to: float | UnsetType = UNSET
+    """Seconds that the create waits in line where every avatar server is full; 0 for not at all."""
 
 
 class ExtendSessionRequest(msgspec.Struct, frozen=True, kw_only=True):

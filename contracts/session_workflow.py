@@ -51,9 +51,13 @@ class CreateSessionInput(msgspec.Struct, frozen=True, kw_only=True):
     aspect_ratio: AspectRatio
     room: RoomAddress
     create_within: timedelta
-    """How long the create may take, from the workflow's start."""
+    """How long the create may take, from the workflow's start; what it may wait in line is in it."""
     picture: NewPicture | None = None
     metadata: dict[str, Any] = {}
+    wait_up_to: timedelta = timedelta(0)
+    """How long it waits in line where no avatar server has a free slot."""
+    duplicate_key: str = ""
+    """Older sessions with the same one end when this one has its slot; empty: there are none."""
     nobody_joined_after: timedelta = timedelta(seconds=120)
     participants_left_after: timedelta = timedelta(seconds=20)
     agent_left_after: timedelta = timedelta(seconds=20)

@@ -249,6 +249,8 @@ class AdmitSessionInput(msgspec.Struct, frozen=True, kw_only=True):
     """What is left of the create's time; its deadline is the database's time plus this."""
     picture: bool = False
     """The avatar is yet to be made."""
+    duplicate_key: str = ""
+    """A session that is to be replaced has the same one, and shares its place."""
 
 
 class AdmitSessionResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -379,6 +381,12 @@ class LeaseServerInput(msgspec.Struct, frozen=True, kw_only=True):
 
     session_id: str
     generation: int
+    in_turn: bool = False
+    """A create stands behind everybody who waits in line; a session that runs goes before them."""
+    wait_seconds: float = 0.0
+    """How long a create stays in line if there is no slot for it; 0 for not at all."""
+    duplicate_key: str = ""
+    """Older sessions with the same one end when a create has its slot."""
 
 
 class LeaseServerResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Label, bindparam, func, or_, select, update
+from sqlalchemy import ColumnElement, Label, bindparam, distinct, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from database.engine import reading, writing
@@ -119,9 +119,14 @@ def plan_columns() -> list[ColumnElement[Any]]:
 
 
 def places_taken(account_id: str) -> Label[int]:
-    """How many of the account's sessions have not ended, as part of a statement; named `places_taken`."""
+    """How many places the account's sessions hold that have not ended, as part of a statement; named `places_taken`.
+
+    Sessions of one `duplicate_key` hold one place together: of a session and the one that is to replace it, at most
+    one is ever seen.
+    """
     live = (sessions.c.account_id == account_id) & sessions.c.ended_at.is_(None)
-    return select(func.count()).select_from(sessions).where(live).scalar_subquery().label("places_taken")
+    held = func.count(distinct(func.coalesce(sessions.c.duplicate_key, sessions.c.session_id)))
+    return select(held).select_from(sessions).where(live).scalar_subquery().label("places_taken")
 
 
 def no_account() -> Refused:

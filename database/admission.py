@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database.accounts import places_taken
@@ -54,6 +54,12 @@ async def repeated(
     reserved = await connection.scalar(query)
     minutes = await minutes_in(connection, standing.account_id, standing.plan, standing.period)
     return Admission(concurrency=concurrency, minutes_left=minutes.total_remaining, reserved_minutes=reserved)
+
+
+async def shares_place(connection: AsyncConnection, duplicate_key: str) -> bool:
+    """Is there a session that this one would replace? They hold one place together."""
+    alike = (sessions.c.duplicate_key == duplicate_key) & sessions.c.ended_at.is_(None)
+    return bool(duplicate_key) and await connection.scalar(select(exists().where(alike))) is True
 
 
 async def hold_avatar(connection: AsyncConnection, avatar_id: str, account_id: str) -> None:

@@ -1,44 +1,98 @@
 """Leases: slots of avatar servers, claimed for sessions (design rules 8 and 9). The row is the authority."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, select, update
+from sqlalchemy import Row, and_, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from database import line
 from database.audit import refusal_of_ended
 from database.avatar_servers import takes_sessions
+from database.ends import replace
 from database.engine import reading, writing
 from database.instants import db_now
-from database.tables import avatar_servers, leases, sessions, slots
+from database.tables import accounts, avatar_servers, leases, sessions, slots
 from domain.failures import FailureCode, Refused
 from domain.leases import Lease, LeaseSight
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """What a claim needs to know of its session beyond the name."""
+
+    session_id: str
+    generation: int
+    in_turn: bool
+    """It stands behind everybody who waits; a session that runs already goes before them."""
+    wait_s: float = 0.0
+    """Where nothing is free for it: how long it waits in line, 0 for not at all."""
+    duplicate_key: str = ""
+    """Older sessions with the same one end when this one gets its slot."""
 
 
 class Leases:
     """The store of leases."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, longest_line: int = 100) -> None:
         self._engine = engine
+        self._longest_line = longest_line
 
     async def claim(self, session_id: str, generation: int) -> Lease:
-        """Take a free slot for a generation of a session, and revoke the session's older leases.
+        """Take a free slot for a further generation of a session, before everybody who waits in line.
 
-        A repeat finds its own lease. Refused: SESSION_NOT_FOUND; LEASE_REVOKED for a generation that was revoked or
-        overtaken; AT_CAPACITY where no server has a free slot, and then nothing has changed. A session that has ended
-        answers the failure that it ended by, else LEASE_REVOKED.
+        Revokes the session's older leases. A repeat finds its own lease. Refused: SESSION_NOT_FOUND; LEASE_REVOKED
+        for a generation that was revoked or overtaken; AT_CAPACITY where no server has a free slot, and then nothing
+        has changed. A session that has ended answers the failure that it ended by, else LEASE_REVOKED.
         """
+        return await self._claim(Claim(session_id=session_id, generation=generation, in_turn=False))
+
+    async def claim_in_turn(self, session_id: str, *, wait_s: float = 0.0, duplicate_key: str = "") -> Lease:
+        """Take a slot for the first generation of a session, when it is its turn; refused as `claim`.
+
+        A try that finds none for it leaves it in line for so long, until its next try: AT_CAPACITY tells where. Older
+        sessions with its duplicate key end in the same moment; if need be their slot becomes this one's.
+        """
+        return await self._claim(
+            Claim(session_id=session_id, generation=1, in_turn=True, wait_s=wait_s, duplicate_key=duplicate_key)
+        )
+
+    async def _claim(self, claim: Claim) -> Lease:
+        session_id, generation = claim.session_id, claim.generation
         async with writing(self._engine) as connection:
-            await _lock_live_session(connection, session_id)
+            session, older = await _lock_live_session(connection, claim)
             newest = await _newest_lease(connection, session_id)
             if newest is not None and newest.generation >= generation:
                 return _own(newest, generation)
+            found = await self._slot_for(connection, claim, session, older)
+            if isinstance(found, Row):
+                if newest is not None and newest.revoked_at is None:
+                    await _revoke(connection, session_id)
+                await replace(connection, older, session_id)
+                stop = {} if newest is None else {"stop_at": newest.stop_at, "stop_reason": newest.stop_reason}
+                await _take(connection, found, session_id, generation, stop)
+                await line.leave(connection, session_id)
+                return _lease(session_id, generation, found)
+        raise found  # not before the commit: it may stand in line now
+
+    async def _slot_for(
+        self, connection: AsyncConnection, claim: Claim, session: Row[Any], older: Sequence[str]
+    ) -> Row[Any] | Refused:
+        """The slot that a claim gets; why not, where it gets none. Whoever waits longer leaves it none too many."""
+        if not (claim.in_turn and await line.anybody_waits(connection, claim.session_id)):
             slot = await _lock_free_slot(connection)
-            if newest is not None and newest.revoked_at is None:
-                await _revoke(connection, session_id)
-            stop = {} if newest is None else {"stop_at": newest.stop_at, "stop_reason": newest.stop_reason}
-            await _take(connection, slot, session_id, generation, stop)
-        return _lease(session_id, generation, slot)
+            if slot is not None:
+                return slot
+            if not claim.in_turn:
+                return _at_capacity()
+        standing = await line.stand(connection, claim.session_id, session.account_id)
+        slot = await _lock_free_slot(connection, leave=standing.ahead) or await _slot_of(connection, older)
+        if slot is not None:
+            return slot
+        if claim.wait_s > 0 and (standing.waits or standing.length < self._longest_line):
+            await line.wait_on(connection, claim.session_id, session.account_id, claim.wait_s)
+        return _at_capacity({"ahead": standing.ahead, "waiting": standing.length})
 
     async def look(self, session_id: str, generation: int) -> LeaseSight:
         """What the row shows now; a lease that never was is not held."""
@@ -51,14 +105,27 @@ class Leases:
         return LeaseSight(held=row.revoked_at is None, renewals=row.renewals, served_ms=row.served_ms)
 
 
-async def _lock_live_session(connection: AsyncConnection, session_id: str) -> None:
-    """Make the session's claims, start and end stand in line. A statement of its own: what follows sees the result."""
-    query = select(sessions.c.ended_at, sessions.c.end_reason).where(sessions.c.session_id == session_id)
-    row = (await connection.execute(query.with_for_update())).one_or_none()
-    if row is None:
+async def _lock_live_session(connection: AsyncConnection, claim: Claim) -> tuple[Row[Any], list[str]]:
+    """Make the session's claims, start and end stand in line; the session, and the older ones that it replaces.
+
+    A statement of its own: what follows sees the result. All are locked in one order, so that two that replace each
+    other's elders do not wait for each other.
+    """
+    mine = sessions.c.session_id == claim.session_id
+    if claim.duplicate_key:  # rule 8: accounts before sessions
+        account = select(accounts.c.account_id).join(sessions, sessions.c.account_id == accounts.c.account_id)
+        await connection.execute(account.where(mine).with_for_update(of=accounts, key_share=True))
+    alike = and_(sessions.c.duplicate_key == claim.duplicate_key, sessions.c.ended_at.is_(None))
+    columns = [sessions.c[name] for name in ("session_id", "account_id", "created_at", "ended_at", "end_reason")]
+    query = select(*columns).where(or_(mine, alike) if claim.duplicate_key else mine).order_by(sessions.c.session_id)
+    rows = (await connection.execute(query.with_for_update())).all()
+    session = next((row for row in rows if row.session_id == claim.session_id), None)
+    if session is None:
         raise Refused(FailureCode.SESSION_NOT_FOUND, "Session not found")
-    if row.ended_at is not None:
-        raise refusal_of_ended(row.end_reason, otherwise=FailureCode.LEASE_REVOKED)
+    if session.ended_at is not None:
+        raise refusal_of_ended(session.end_reason, otherwise=FailureCode.LEASE_REVOKED)
+    age = (session.created_at, session.session_id)
+    return session, [row.session_id for row in rows if (row.created_at, row.session_id) < age]
 
 
 async def _newest_lease(connection: AsyncConnection, session_id: str) -> Row[Any] | None:
@@ -76,8 +143,11 @@ def _lease(session_id: str, generation: int, at: Row[Any]) -> Lease:
     return Lease(session_id=session_id, generation=generation, boot_id=at.boot_id, server=at.server, queue=at.queue)
 
 
-async def _lock_free_slot(connection: AsyncConnection) -> Row[Any]:
-    """A slot of the server with the most free ones. Claims at the same time pass over each other's slots."""
+async def _lock_free_slot(connection: AsyncConnection, *, leave: int = 0) -> Row[Any] | None:
+    """A slot of the server with the most free ones, if more than `leave` are free in all.
+
+    Claims at the same time pass over each other's slots.
+    """
     is_free = slots.c.session_id.is_(None)
     free = select(slots.c.boot_id, func.count().label("number")).where(is_free).group_by(slots.c.boot_id).subquery()
     server = avatar_servers.c
@@ -88,12 +158,27 @@ async def _lock_free_slot(connection: AsyncConnection) -> Row[Any]:
         .where(is_free, takes_sessions())
         .order_by(free.c.number.desc(), slots.c.boot_id, slots.c.number)
         .limit(1)
+        .offset(leave)
         .with_for_update(of=slots, skip_locked=True)
     )
-    row = (await connection.execute(query)).one_or_none()
-    if row is None:
-        raise _at_capacity()
-    return row
+    return (await connection.execute(query)).one_or_none()
+
+
+async def _slot_of(connection: AsyncConnection, older: Sequence[str]) -> Row[Any] | None:
+    """A slot that one of these sessions holds on a server that takes sessions. Its avatar leaves within a second."""
+    if not older:
+        return None
+    server = avatar_servers.c
+    same = and_(leases.c.session_id == slots.c.session_id, leases.c.generation == slots.c.generation)
+    query = (
+        select(slots.c.boot_id, slots.c.number, slots.c.session_id, server.name.label("server"), server.queue)
+        .join(avatar_servers, server.boot_id == slots.c.boot_id)
+        .join(leases, same)
+        .where(slots.c.session_id.in_(older), leases.c.revoked_at.is_(None), takes_sessions())
+        .limit(1)
+        .with_for_update(of=slots)
+    )
+    return (await connection.execute(query)).one_or_none()
 
 
 async def _revoke(connection: AsyncConnection, session_id: str) -> None:
@@ -104,9 +189,10 @@ async def _revoke(connection: AsyncConnection, session_id: str) -> None:
 async def _take(
     connection: AsyncConnection, slot: Row[Any], session_id: str, generation: int, stop: Mapping[str, Any]
 ) -> None:
-    """The slot's row and the lease's; that the slot is free is asked again by the statement that takes it."""
+    """The slot's row and the lease's; that it is free, or still the other's, the statement that takes it asks again."""
     holder = {"session_id": session_id, "generation": generation}
-    same = and_(slots.c.boot_id == slot.boot_id, slots.c.number == slot.number, slots.c.session_id.is_(None))
+    holder_before = slots.c.session_id.is_not_distinct_from(getattr(slot, "session_id", None))
+    same = and_(slots.c.boot_id == slot.boot_id, slots.c.number == slot.number, holder_before)
     if not (await connection.execute(update(slots).where(same).values(holder))).rowcount:
         raise _at_capacity()
     place = {"boot_id": slot.boot_id, "server": slot.server, "queue": slot.queue}
@@ -114,5 +200,5 @@ async def _take(
     await connection.execute(insert(leases).values(**holder, **place, **counters, **stop))
 
 
-def _at_capacity() -> Refused:
-    return Refused(FailureCode.AT_CAPACITY, "No avatar server has a free slot")
+def _at_capacity(details: Mapping[str, object] | None = None) -> Refused:
+    return Refused(FailureCode.AT_CAPACITY, "No avatar server has a free slot", details=details)

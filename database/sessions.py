@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, Select, and_, bindparam, exists, func, null, select, type_coerce, update
+from sqlalchemy import BigInteger, Row, Select, and_, bindparam, exists, func, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from database.accounts import places_taken
 from database.admission import (
     Admission,
     check_place,
@@ -16,13 +17,14 @@ from database.admission import (
     hold_avatar,
     insert_created,
     repeated,
+    shares_place,
 )
 from database.audit import SessionStep, audit, refusal_of_ended
-from database.charges import bill
+from database.ends import end_session
 from database.engine import reading, writing
 from database.instants import db_now
 from database.pictures import take_picture
-from database.standing import Standing, standing_of, standing_of_session
+from database.standing import standing_of
 from database.stops import set_stop
 from database.tables import charges, leases, session_events, sessions
 from domain.avatars import AspectRatio
@@ -61,7 +63,7 @@ class Sessions:
             row = (await connection.execute(_ONE, {"wanted": session_id})).one_or_none()
         return None if row is None else session_of(row)
 
-    async def admit(
+    async def admit(  # noqa: PLR0913 - each is a fact of the one session
         self,
         *,
         session_id: str,
@@ -71,16 +73,18 @@ class Sessions:
         metadata: Mapping[str, Any],
         remaining_seconds: float,
         picture: bool = False,
+        duplicate_key: str = "",
     ) -> Admission:
         """Reserve what a session needs of its account, all or nothing: a place, minutes, and an avatar's making.
 
-        It gets `remaining_seconds` to start in. With `picture` the avatar is yet to be made, of that id. Refused
-        without a trace: ACCOUNT_CLOSED, AVATAR_NOT_FOUND, AVATAR_ACCESS_DENIED, PLAN_REQUIRED, AVATAR_LIMIT_REACHED,
-        CONCURRENCY_LIMIT_REACHED, INSUFFICIENT_MINUTES, CREATE_TIMED_OUT. A session that has ended answers the failure
-        that it ended by, else CREATE_CANCELLED.
+        It gets `remaining_seconds` to start in. With `picture` the avatar is yet to be made, of that id. A session that
+        will replace another, by its `duplicate_key`, shares its place. Refused without a trace: ACCOUNT_CLOSED,
+        AVATAR_NOT_FOUND, AVATAR_ACCESS_DENIED, PLAN_REQUIRED, AVATAR_LIMIT_REACHED, CONCURRENCY_LIMIT_REACHED,
+        INSUFFICIENT_MINUTES, CREATE_TIMED_OUT. A session that has ended answers the failure that it ended by, else
+        CREATE_CANCELLED.
         """
         wanted: dict[str, Any] = {"account_id": account_id, "avatar_id": avatar_id}
-        wanted |= {"aspect_ratio": aspect_ratio, "metadata": dict(metadata)}
+        wanted |= {"aspect_ratio": aspect_ratio, "metadata": dict(metadata), "duplicate_key": duplicate_key or None}
         async with writing(self._engine) as connection:
             standing = await standing_of(connection, account_id, lock=True)
             concurrency, admitted = await count_places(connection, session_id, standing)
@@ -91,11 +95,21 @@ class Sessions:
                 await take_picture(connection, avatar_id, standing)
             else:
                 await hold_avatar(connection, avatar_id, account_id)
-            await check_place(connection, account_id, concurrency)
+            shares = await shares_place(connection, duplicate_key)
+            if not shares:
+                await check_place(connection, account_id, concurrency)
             minutes, held = await first_slice(connection, standing)
             await insert_created(connection, session_id, wanted | {"reserved_minutes": held}, remaining_seconds)
-        counted = Concurrency(current=concurrency.current + 1, max=concurrency.max)
+        counted = concurrency if shares else Concurrency(current=concurrency.current + 1, max=concurrency.max)
         return Admission(concurrency=counted, minutes_left=minutes.total_remaining, reserved_minutes=held)
+
+    async def admitted(self, session: Session) -> Admission:
+        """What the session's account holds now, as the session's admission would answer it."""
+        async with reading(self._engine) as connection:
+            standing = await standing_of(connection, session.account_id)
+            taken = await connection.scalar(select(places_taken(session.account_id)))
+            concurrency = Concurrency(current=taken or 0, max=standing.plan.max_concurrent_sessions)
+            return await repeated(connection, session.session_id, standing, concurrency)
 
     async def show(self, session_id: str, avatar_id: str) -> None:
         """Let a session that is being created show another avatar than it was admitted with; its picture was known.
@@ -165,32 +179,9 @@ class Sessions:
         None if it was never admitted. The first reason that is committed stands, and every later end answers it.
         `attended`: somebody has been in its room, whether that was noted before or not.
         """
-        mine = sessions.c.session_id == session_id
-        came = func.coalesce(sessions.c.attended_at, db_now() if attended else null())
-        change = {"status": SessionStatus.ENDED, "ended_at": db_now(), "end_reason": reason, "attended_at": came}
-        live = update(sessions).where(mine, sessions.c.ended_at.is_(None)).values(change)
         async with writing(self._engine) as connection:
-            standing = await standing_of_session(connection, session_id, lock=True)
-            if standing is None:
-                return None
-            row = (await connection.execute(live.returning(*sessions.c))).one_or_none()
-            if row is not None:
-                await _close(connection, row, standing)
-            else:
-                row = (await connection.execute(_ONE_LOCKED, {"wanted": session_id})).one()
-        return EndedSession(reason=row.end_reason, ended_at=row.ended_at)
-
-
-async def _close(connection: AsyncConnection, row: Row[Any], standing: Standing) -> None:
-    """What follows in the transaction of an end: first the lease, so that the time served is final, then the bill."""
-    held = and_(leases.c.session_id == row.session_id, leases.c.revoked_at.is_(None))
-    await connection.execute(update(leases).where(held).values(revoked_at=db_now()))
-    details = None
-    if row.started_at is not None:
-        attended = row.attended_at is not None
-        bill_ = await bill(connection, row.session_id, standing, attended=attended, reserved=row.reserved_minutes)
-        details = {"served_ms": bill_.served_ms, "minutes": bill_.minutes}
-    await audit(connection, row.session_id, SessionStep.ENDED, reason=row.end_reason, details=details)
+            row = await end_session(connection, session_id, reason, attended=attended)
+        return None if row is None else EndedSession(reason=row.end_reason, ended_at=row.ended_at)
 
 
 _NAMES = ("session_id", "account_id", "avatar_id", "metadata", "created_at", "started_at", "ended_at", "end_reason")

@@ -135,11 +135,12 @@ sessions = Table(
     Column("end_reason", String),
     Column("reserved_minutes", Integer),  # counts until it ends; NULL: its plan has no limit
     Column("attended_at", Instant),  # since when somebody was known to have been there
+    Column("duplicate_key", String(64)),  # the same participant of the same room; NULL: of nobody that is known
     CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_has_a_time"),
     CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="ended_has_a_reason"),
     CheckConstraint("status <> 'started' OR started_at IS NOT NULL", name="started_has_a_time"),
 )
-"""A session holds its account's place exactly while `ended_at` is NULL."""
+"""A session holds its account's place while `ended_at` is NULL; those of one `duplicate_key` hold one together."""
 
 Index(
     "ix_sessions_live",
@@ -199,6 +200,38 @@ made_avatars = Table(
 """Avatars that count against their account's allowance, deleted ones too."""
 
 Index("ix_made_avatars_period", made_avatars.c.account_id, made_avatars.c.reserved_at)
+
+Index(
+    "ix_sessions_duplicate_key",
+    sessions.c.duplicate_key,
+    sqlite_where=sessions.c.ended_at.is_(None),
+    postgresql_where=sessions.c.ended_at.is_(None),
+)
+
+creates = Table(
+    "creates",
+    METADATA,
+    Column("account_id", ForeignKey(accounts.c.account_id), primary_key=True),
+    Column("repeat_key", String(64), primary_key=True),  # a digest
+    Column("keyed", Boolean, nullable=False),  # by the client's Idempotency-Key
+    Column("body_mac", String, nullable=False),
+    Column("session_id", String, nullable=False, unique=True),  # no key: the session's row comes later, or never
+    Column("expires_at", Instant, nullable=False, index=True),
+    Column("code", String),  # what it was refused with
+    Column("message", String),
+    Column("details", JSON),
+)
+"""Creates that a repeat would find; a row is swapped to a new session where the rules say so."""
+
+waiting = Table(
+    "waiting",
+    METADATA,
+    Column("session_id", ForeignKey(sessions.c.session_id), primary_key=True),
+    Column("account_id", ForeignKey(accounts.c.account_id), nullable=False),
+    Column("entered_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),  # moved on by each try; an entry that nobody tries for is void
+)
+"""The line of creates that wait for a slot."""
 
 session_events = Table(
     "session_events",

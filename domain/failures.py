@@ -19,6 +19,8 @@ class FailureCode(StrEnum):
     ROOM_HOST_NOT_ALLOWED = "ROOM_HOST_NOT_ALLOWED"
     INVALID_ASPECT_RATIO = "INVALID_ASPECT_RATIO"
     INVALID_METADATA = "INVALID_METADATA"
+    INVALID_WAIT = "INVALID_WAIT"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
     NOT_FOUND = "NOT_FOUND"
     METHOD_NOT_ALLOWED = "METHOD_NOT_ALLOWED"
     LINK_EXPIRED = "LINK_EXPIRED"
@@ -90,6 +92,21 @@ OUR_FAULT = frozenset({FailureCode.TEMPORARILY_UNAVAILABLE, FailureCode.INTERNAL
 RETRYABLE = OUR_FAULT | {FailureCode.IMAGE_URL_UNREACHABLE, FailureCode.WEBHOOK_NOT_DELIVERED}
 """Codes for which the step itself is worth another attempt; every other code is an answer, and stays the same."""
 
+_NOT_FINAL = RETRYABLE | {
+    FailureCode.CONCURRENCY_LIMIT_REACHED,
+    FailureCode.AT_CAPACITY,
+    FailureCode.SERVER_LOST,
+    FailureCode.LEASE_REVOKED,
+    FailureCode.CREATE_TIMED_OUT,
+    FailureCode.CREATE_CANCELLED,
+}
+
+
+def is_final(code: FailureCode) -> bool:
+    """Would the same request be refused again? Everything else is worth another try later."""
+    return code not in _NOT_FINAL
+
+
 SUGGESTIONS: Mapping[FailureCode, str] = {
     FailureCode.INVALID_JSON: "Send a JSON object with `Content-Type: application/json`.",
     FailureCode.INVALID_REQUEST: "Compare the request with the API's description (GET /schema).",
@@ -101,6 +118,8 @@ SUGGESTIONS: Mapping[FailureCode, str] = {
     FailureCode.ROOM_PLATFORM_UNAVAILABLE: "Use a LiveKit room, or ask the operator for this platform.",
     FailureCode.INVALID_ASPECT_RATIO: "Use 4:3, 3:4, 1:1 or auto.",
     FailureCode.INVALID_METADATA: "Send a JSON object, or leave `metadata` out.",
+    FailureCode.INVALID_WAIT: "Send `wait_up_to` in seconds, from 0 to what `details` says, or leave it out.",
+    FailureCode.IDEMPOTENCY_KEY_REUSED: "Send the same body as before, or a new Idempotency-Key.",
     FailureCode.ROOM_HOST_NOT_ALLOWED: "Ask the operator to add the room's host to GREENROOM_ROOM_HOSTS.",
     FailureCode.AVATAR_ACCESS_DENIED: "Use an avatar of your own account or a public one (GET /v1/avatars).",
     FailureCode.AVATAR_NOT_FOUND: "List the avatars that you can use with GET /v1/avatars.",

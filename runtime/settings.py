@@ -107,6 +107,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     create_with_picture_within_s: Seconds = 60.0
     """How long a create with a picture, or an upload, may take."""
 
+    wait_up_to_s: Annotated[float, msgspec.Meta(ge=0, le=300)] = 10.0
+    """How long a create waits in line for a free slot, unless it says `wait_up_to` itself."""
+
+    longest_wait_s: Annotated[float, msgspec.Meta(ge=0, le=300)] = 120.0
+    """What a create may ask for at most."""
+
+    longest_line: Annotated[int, msgspec.Meta(ge=0, le=10_000)] = 100
+    """How many creates may wait in line at once; whoever comes then is told AT_CAPACITY at once."""
+
     nobody_joined_s: Seconds = 120.0
     """After how long a session ends in which nobody ever joined."""
 

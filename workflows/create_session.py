@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from temporalio import workflow
@@ -28,6 +29,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.failures import FailureCode
     from domain.plans import shorter
     from domain.session import Due, EndReason, Life, LifeTimers, RoomOccupancy, SessionStatus
+from workflows.capacity import FIRST_GENERATION, lease_in_turn
 from workflows.deadline import Deadline
 from workflows.extension import extend
 from workflows.failover import follows, join_order, move
@@ -42,7 +44,6 @@ from workflows.undisturbed import undisturbed
 In = TypeVar("In")
 Out = TypeVar("Out")
 
-FIRST_GENERATION = 1
 FAILOVER = "failover-1"
 """Sessions that began before this was there end as server_lost."""
 LONGEST_PAUSE = timedelta(seconds=30)
@@ -119,11 +120,7 @@ class CreateSessionWorkflow:
             agent_left=_seconds(expiry.agent_left_s, command.agent_left_after),
         )
         self._room.begin(self._remaining(), timers)
-        lease = await self._do(
-            steps.lease_server,
-            steps.LeaseServerInput(session_id=command.session_id, generation=FIRST_GENERATION),
-            f"lease an avatar server, generation {FIRST_GENERATION}",
-        )
+        lease = await lease_in_turn(command, partial(self._do, steps.lease_server), self._is_ending)
         self._server = lease.server
         await self._room.made()
         await self._do(*join_order(command, avatar, lease, FIRST_GENERATION), queue=lease.queue)
@@ -182,6 +179,7 @@ class CreateSessionWorkflow:
             avatar_id=command.avatar_id,
             aspect_ratio=command.aspect_ratio,
             metadata=command.metadata,
+            duplicate_key=command.duplicate_key,
             remaining_seconds=self._remaining().total_seconds(),
             picture=command.picture is not None,
         )

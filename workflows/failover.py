@@ -1,5 +1,6 @@
 """A running session's avatar moves to another server, into the same room under the same identity (rules 8 to 13)."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
@@ -66,8 +67,19 @@ async def move(
             code = FailureCode(error.type or FailureCode.INTERNAL_ERROR)
             if code in WHY_NOT_AGAIN:
                 return WHY_NOT_AGAIN[code]
+            if over := recorded_end(error):
+                return over  # as by a newer session that took its place
             await workflow.sleep(BETWEEN_TRIES, summary=f"no avatar server took over: {code}; try again")
     return EndReason.SERVER_LOST
+
+
+def recorded_end(error: ApplicationError) -> EndReason | None:
+    """What a session has ended as, if that is why a claim was refused."""
+    details = error.details[0] if error.details else None
+    if error.type == FailureCode.LEASE_REVOKED and isinstance(details, dict):
+        with suppress(ValueError):
+            return EndReason(str(details.get("end_reason")))
+    return None
 
 
 async def join(

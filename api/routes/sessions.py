@@ -1,21 +1,23 @@
 """Sessions: create, read, extend, end."""
 
+from typing import Annotated
+
 from litestar import Router, get, post, route
 from litestar.di import NamedDependency
 from litestar.enums import HttpMethod
 from litestar.openapi import ResponseSpec
-from litestar.params import JSONBody
+from litestar.params import HeaderParameter, JSONBody
 
 from api.auth import SECURED, AccountId
+from api.creation import created
+from api.json_request import JSONRequest
 from api.managed_rooms import entrance
-from api.pictures import discarded_if_unavailable
 from api.routes.session_aliases import delete_session, start_session
 from api.routes.session_extension import extend_session
 from api.routes.session_reading import get_timeline, list_sessions
 from api.routes.shared import AWAY, BAD_REQUEST, NOT_FOUND, UNAUTHORIZED, SessionId, own_session
 from api.services import Services
-from api.session_requests import session_command
-from api.views import session_view, started_session, usage_view
+from api.views import session_view, usage_view
 from contracts.http import (
     CreateSessionRequest,
     ErrorView,
@@ -25,14 +27,23 @@ from contracts.http import (
 )
 from contracts.session_workflow import EndSession
 from domain.failures import Unavailable
-from domain.plans import Concurrency
 from domain.session import SessionStatus
+
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(
+        name="Idempotency-Key",
+        max_length=255,
+        description="Names this create: for 24 hours the same key with the same body is answered by the same session.",
+    ),
+]
 
 CREATE_ERRORS = {
     400: ResponseSpec(ErrorView, description="The request, the picture or the room is refused; `code` says why"),
     401: UNAUTHORIZED,
     403: ResponseSpec(ErrorView, description="Not allowed to use this avatar or feature, or no minutes are left"),
     404: ResponseSpec(ErrorView, description="No such avatar"),
+    409: ResponseSpec(ErrorView, description="The Idempotency-Key was sent before, with another body"),
     429: ResponseSpec(ErrorView, description="The plan's concurrent sessions are all in use"),
     503: AWAY,
 }
@@ -41,20 +52,24 @@ CREATE_ERRORS = {
 @post("/", responses=CREATE_ERRORS, status_code=201)
 async def create_session(
     data: JSONBody[CreateSessionRequest],
+    request: JSONRequest,
     services: NamedDependency[Services],
     account_id: NamedDependency[AccountId],
+    idempotency_key: IdempotencyKey = None,
 ) -> SessionCreated:
-    """Create a session and put its avatar into the room; answers when the avatar's video is published."""
-    command = await session_command(services, account_id, data)
-    async with discarded_if_unavailable(services.store, command.picture):
-        started = await services.gateway.create(command)
+    """Create a session and put its avatar into the room; answers when the avatar's video is published.
+
+    A repeat finds the session of the first request instead of making another.
+    """
+    made = await created(services, account_id, data, await request.body(), idempotency_key)
+    session = made.session
     return SessionCreated(
         session=session_view(
-            started_session(command, started),
-            token=services.signer.session_token(command.session_id),
-            room=entrance(services.managed_rooms, started),
+            session,
+            token=services.signer.session_token(session.session_id),
+            room=entrance(services.managed_rooms, session, made=made.in_made_room),
         ),
-        usage=usage_view(Concurrency(current=started.concurrency, max=started.max_concurrency), started.minutes_left),
+        usage=usage_view(made.concurrency, made.minutes_left),
     )
 
 

@@ -241,10 +241,11 @@ async def test_no_free_server_is_503_with_retry_after(api_system: ApiSystem) -> 
     """K slots take K sessions; the next one is told to come back, and succeeds once a slot is free."""
     avatar = await api_system.avatar()
     running = [(await created(api_system, avatar=avatar))["session"]["session_id"] for _ in range(3)]
-    request = {"json": {"avatar": avatar, "room": ROOM}, "headers": {"x-api-key": KEY}}
+    request = {"json": {"avatar": avatar, "room": ROOM, "wait_up_to": 0}, "headers": {"x-api-key": KEY}}
     response = await api_system.http.post("/v1/sessions", **request)
     assert response.status_code == 503
     assert response.json()["error"]["code"] == "AT_CAPACITY"
+    assert response.json()["error"]["details"] == {"ahead": 0, "waiting": 0}
     assert int(response.headers["Retry-After"]) >= 1
     for session_id in running:
         await ended(api_system, session_id)

@@ -16,7 +16,7 @@ from domain.failures import FailureCode
 from domain.session import EndReason
 from support.eventually import eventually
 from support.session_commands import Running, command, create, new_session_id, staged_picture
-from support.stand_in_steps import BOOT, Script, StandInSteps
+from support.stand_in_steps import BOOT, Handler, Script, StandInSteps
 from workflows.create_session import CreateSessionWorkflow
 from workflows.upload_face import UploadFaceWorkflow
 
@@ -100,6 +100,44 @@ async def an_hour(client: Client, script: Script, session_id: str) -> None:
     _, running = await create(client, command(session_id, with_picture=True))
     await eventually(lambda: {"stay_in_room", "discard_staged"} <= set(script.names))
     await report(running, sequence=1, people=1)
+
+
+async def waited_in_line(client: Client, script: Script, session_id: str) -> None:
+    """No avatar server has a free slot until the second try."""
+    script.handlers["lease_server"] = full_but_for(script, 2)
+    _, running = await create(client, command(session_id, wait_up_to=timedelta(seconds=10)))
+    await eventually(lambda: "stay_in_room" in script.names)
+    await end(running)
+
+
+async def no_capacity_after_waiting(client: Client, script: Script, session_id: str) -> None:
+    """No avatar server has had a free slot for as long as the create wanted to wait."""
+    script.refusals["lease_server"] = FailureCode.AT_CAPACITY
+    await refused(client, session_id, wait_up_to=timedelta(seconds=0.5))
+
+
+async def ended_in_line(client: Client, script: Script, session_id: str) -> None:
+    """A create is ended while it waits."""
+    script.refusals["lease_server"] = FailureCode.AT_CAPACITY
+    creating = asyncio.create_task(create(client, command(session_id, wait_up_to=timedelta(seconds=10))))
+    await eventually(lambda: "lease_server" in script.names)
+    await end(client.get_workflow_handle_for(CreateSessionWorkflow.run, session_id))
+    with suppress(WorkflowUpdateFailedError):
+        await creating
+
+
+async def replaced(client: Client, script: Script, session_id: str) -> None:
+    """A newer session has taken the lease over: the avatar leaves, and the claim of another server says why."""
+
+    async def ended(_: Any) -> steps.LeaseServerResult:
+        details = {"end_reason": EndReason.REPLACED}
+        raise ApplicationError("ended", details, type=FailureCode.LEASE_REVOKED, non_retryable=True)
+
+    await create(client, command(session_id))
+    await eventually(lambda: "stay_in_room" in script.names)
+    script.handlers["lease_server"] = ended
+    script.leave_reason = EndReason.SERVER_LOST
+    script.leave.set()
 
 
 async def room_refused(client: Client, script: Script, session_id: str) -> None:
@@ -247,6 +285,10 @@ SCENES: dict[str, Scene] = {
         picture_not_in_plan,
         minutes_exhausted,
         an_hour,
+        waited_in_line,
+        no_capacity_after_waiting,
+        ended_in_line,
+        replaced,
         room_refused,
         deadline_passed,
         cancelled_in_mid_create,
@@ -263,6 +305,17 @@ SCENES: dict[str, Scene] = {
         extended,
     )
 }
+
+
+def full_but_for(script: Script, number: int) -> Handler:
+    """A lease that is refused until the try of this number."""
+
+    async def lease(_: Any) -> steps.LeaseServerResult:
+        if script.names.count("lease_server") < number:
+            raise ApplicationError("full", type=FailureCode.AT_CAPACITY, non_retryable=True)
+        return steps.LeaseServerResult(boot_id=BOOT, server="stand-in-1", queue=queues.avatar_queue(BOOT))
+
+    return lease
 
 
 async def play(name: str, client: Client, stand_ins: StandInSteps) -> WorkflowHistory:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -44,6 +45,13 @@ def new_picture() -> str:
     return base64.b64encode(FACE * 100 + str(ULID()).encode()).decode()
 
 
+def room_for(identity: str, room: str, *, issued: int = 0) -> dict[str, str]:
+    """A room whose token, one of many for the same participant, names a participant and a room."""
+    claims = {"sub": identity, "video": {"room": room, "roomJoin": True}, "iat": issued}
+    middle = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return {**ROOM, "token": f"head.{middle}.signature"}
+
+
 def settings_in(folder: Path, **changes: Any) -> Settings:
     """Settings of a test system in a folder."""
     key = base64.b64encode(b"k" * 32).decode()
@@ -68,7 +76,9 @@ class ApiSystem:
     account_id: str
 
     async def request(self, method: str, path: str, *, key: str | None = KEY, **how: Any) -> tuple[int, Any]:
-        """Status and decoded body."""
+        """Status and decoded body. Each create is a request of its own, unless the test names it in `request`."""
+        if method == "POST" and path == "/v1/sessions" and isinstance(how.get("json"), dict):
+            how["json"] = {"request": str(ULID()), **how["json"]}
         headers = how.pop("headers", {}) | ({"x-api-key": key} if key else {})
         response = await self.http.request(method, path, headers=headers, **how)
         return response.status_code, response.json()
@@ -95,7 +105,7 @@ class ApiSystem:
     async def traces(self) -> dict[str, Any]:
         """Everything that a refused create must not leave more of: rows, objects, seats."""
         await staging_cleared(self.settings.data_path / "objects")
-        tables = ("avatars", "sessions", "session_events", "leases")
+        tables = ("avatars", "sessions", "session_events", "leases", "creates", "waiting")
         async with reading(self.engine) as connection:
             rows = {
                 name: (await connection.execute(select(func.count()).select_from(METADATA.tables[name]))).scalar_one()

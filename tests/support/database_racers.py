@@ -4,17 +4,20 @@ import asyncio
 import multiprocessing
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from multiprocessing.synchronize import Barrier
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from database.avatar_servers import AvatarServers
+from database.creates import Creates
 from database.engine import open_engine, reading
 from database.leases import Leases
 from database.migrations import upgrade
 from database.sessions import Sessions
+from database.tables import leases
 from domain.avatars import AspectRatio
 from domain.failures import Refused
 
@@ -28,6 +31,45 @@ async def claim(engine: AsyncEngine, session_id: str) -> str:
     """Claim generation 1 of a session."""
     await Leases(engine).claim(session_id, 1)
     return "claimed"
+
+
+async def claim_in_turn(engine: AsyncEngine, wanted: str) -> str:
+    """Claim a slot for a session, given with its duplicate key if it has one, when it is its turn."""
+    session_id, _, duplicate_key = wanted.partition(" ")
+    await Leases(engine).claim_in_turn(session_id, wait_s=60, duplicate_key=duplicate_key)
+    return f"claimed {session_id}"
+
+
+async def serve_in_turn(engine: AsyncEngine, wanted: tuple[str, str]) -> str:
+    """Try for one of a server's three slots until it is this session's turn, hold it for a moment, give it back."""
+    session_id, boot_id = wanted
+    while True:
+        with suppress(Refused):
+            await Leases(engine).claim_in_turn(session_id, wait_s=60)
+            break
+        await AvatarServers(engine).renew(boot_id, [])
+        await asyncio.sleep(0.2)
+    held = select(func.count()).select_from(leases).where(leases.c.revoked_at.is_(None))
+    async with reading(engine) as connection:
+        if (await connection.scalar(held) or 0) > 3:
+            return "one too many"
+    await Sessions(engine).end(session_id, "ended_by_request")
+    await AvatarServers(engine).renew(boot_id, [])
+    return "served"
+
+
+async def remember(engine: AsyncEngine, wanted: tuple[str, str, bool, str]) -> str:
+    """Claim a create, given as account, key, whether the key is the client's own, and session."""
+    account_id, repeat_key, keyed, session_id = wanted
+    found = await Creates(engine).claim(
+        account_id=account_id,
+        repeat_key=repeat_key,
+        keyed=keyed,
+        body_mac="mac",
+        is_same_body="mac".__eq__,
+        session_id=session_id,
+    )
+    return f"{found.course} {found.session_id}"
 
 
 async def admit(engine: AsyncEngine, wanted: tuple[str, str, str]) -> str:

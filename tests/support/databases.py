@@ -17,6 +17,7 @@ from database.accounts import Accounts
 from database.admission import Admission
 from database.avatar_servers import AvatarServers
 from database.avatars import Avatars
+from database.creates import Creates
 from database.engine import open_engine, reading, writing
 from database.instants import from_now
 from database.leases import Leases
@@ -156,6 +157,11 @@ class Database:
         return Sessions(self.engine)
 
     @property
+    def creates(self) -> Creates:
+        """The store of creates."""
+        return Creates(self.engine)
+
+    @property
     def leases(self) -> Leases:
         """The store of leases."""
         return Leases(self.engine)
@@ -188,10 +194,18 @@ class Database:
         return boot
 
     async def admit(
-        self, account_id: str, avatar_id: str, *, session_id: str | None = None, within: float = 30
+        self,
+        account_id: str,
+        avatar_id: str,
+        *,
+        session_id: str | None = None,
+        within: float = 30,
+        duplicate_key: str = "",
     ) -> tuple[str, Concurrency]:
         """Admit a session; its id and the account's concurrency."""
-        session_id, admission = await self.admission(account_id, avatar_id, session_id=session_id, within=within)
+        session_id, admission = await self.admission(
+            account_id, avatar_id, session_id=session_id, within=within, duplicate_key=duplicate_key
+        )
         return session_id, admission.concurrency
 
     async def admission(
@@ -202,6 +216,7 @@ class Database:
         session_id: str | None = None,
         within: float = 30,
         picture: bool = False,
+        duplicate_key: str = "",
     ) -> tuple[str, Admission]:
         """Admit a session; its id and the whole answer."""
         session_id = session_id or f"sess_{ULID()}"
@@ -213,6 +228,7 @@ class Database:
             metadata={"who": "tester"},
             remaining_seconds=within,
             picture=picture,
+            duplicate_key=duplicate_key,
         )
         return session_id, answer
 

@@ -15,6 +15,7 @@ from contracts.queues import avatar_queue
 from database.avatar_servers import AvatarServers
 from domain.failures import FailureCode, Refused
 from domain.leases import Serving
+from domain.session import EndReason
 from support.stand_in_steps import joined
 
 DEAD_HOST = "dead.example"
@@ -41,14 +42,16 @@ class FakeAvatarServer:
 
     @steps.stay_in_room.implementation
     async def stay_in_room(self, value: steps.StayInRoomInput) -> steps.StayInRoomResult:
-        """Stay until told to leave."""
+        """Stay until told to leave, or until a renewal said that the lease is gone."""
+        seat = (value.session_id, value.generation)
         try:
-            while True:
+            while seat in self.serving:
                 activity.heartbeat(0)
                 await asyncio.sleep(0.1)
         except asyncio.CancelledError:
-            self.serving.pop((value.session_id, value.generation), None)
+            self.serving.pop(seat, None)
             return steps.StayInRoomResult(reason="left", served_ms=0)
+        return steps.StayInRoomResult(reason=EndReason.SERVER_LOST, served_ms=0)
 
     @steps.await_quiet.implementation
     async def await_quiet(self, _: steps.AwaitQuietInput) -> steps.AwaitQuietResult:

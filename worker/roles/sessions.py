@@ -63,7 +63,7 @@ async def open_role(settings: Settings, _: Mapping[str, str], client: Client, st
         activities=(
             AvatarActivities(Avatars(engine), store, keep_originals=settings.keep_originals),
             ExtensionActivities(Extensions(engine)),
-            LeaseActivities(Leases(engine)),
+            LeaseActivities(Leases(engine, settings.longest_line)),
             LifecycleActivities(Sessions(engine)),
             ManagedRoomActivities(rooms),
             MinuteActivities(Reservations(engine)),

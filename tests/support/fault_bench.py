@@ -113,10 +113,14 @@ class Bench:
             await asyncio.sleep(0.2)
         raise AssertionError(f"the end is not answered: {answer and answer.text}")
 
-    async def create(self, avatar: str, room: str, base: str = "") -> httpx.Response | None:
-        """One create; None if the connection broke."""
+    async def create(self, avatar: str, room: str, base: str = "", **how: Any) -> httpx.Response | None:
+        """One create for a new participant of a room; None if the connection broke."""
+        return await self.send(avatar, self.system.room(room=room), base, **how)
+
+    async def send(self, avatar: str, room: Answer, base: str = "", **how: Any) -> httpx.Response | None:
+        """One create, which is repeated by sending the same; None if the connection broke."""
         try:
-            return await self.system.create(avatar, self.system.room(room=room), aspect_ratio=RATIO, base=base)
+            return await self.system.create(avatar, room, aspect_ratio=RATIO, base=base, **how)
         except httpx.TransportError:
             return None
 
@@ -143,6 +147,10 @@ class Bench:
     def sessions_open(self) -> int:
         """Sessions that have not ended."""
         return int(self.rows("SELECT count(*) FROM sessions WHERE ended_at IS NULL")[0][0])
+
+    def sessions_holding(self) -> int:
+        """Leases that are held."""
+        return int(self.rows("SELECT count(*) FROM leases WHERE revoked_at IS NULL")[0][0])
 
     def newest_end(self) -> str:
         """How the session that was created last ended."""

@@ -93,6 +93,7 @@ RETRYABLE = OUR_FAULT | {FailureCode.IMAGE_URL_UNREACHABLE, FailureCode.WEBHOOK_
 """Codes for which the step itself is worth another attempt; every other code is an answer, and stays the same."""
 
 _NOT_FINAL = RETRYABLE | {
+    FailureCode.TOO_MANY_REQUESTS,
     FailureCode.CONCURRENCY_LIMIT_REACHED,
     FailureCode.AT_CAPACITY,
     FailureCode.SERVER_LOST,

@@ -26,6 +26,13 @@ async def line(database: Database) -> list[str]:
     return [row["session_id"] for row in rows]
 
 
+async def a_server(database: Database, *, slots: int = 1) -> str:
+    """A server that stays live for a minute, however long the machine stands still."""
+    boot = await database.server(slots=slots)
+    await database.silence(boot, -60)
+    return boot
+
+
 async def let_go(database: Database, boot: str, session_id: str) -> None:
     """End a session whose process is gone: its server's next renewal frees the slot."""
     await database.sessions.end(session_id, "ended_by_request")
@@ -155,13 +162,13 @@ async def test_as_many_as_there_are_slots_and_the_others_in_line(database: Datab
 
 
 async def test_everybody_is_served_in_the_end(database: Database) -> None:
-    """Forty creates of four accounts by two processes on three slots: each is served, and never more than three."""
+    """Twenty creates of four accounts by two processes on three slots: each is served, and never more than three."""
     boot = await database.server(slots=3)
     await database.silence(boot, -60)
-    crowd = [await database.admitted(10) for _ in range(4)]
+    crowd = [await database.admitted(5) for _ in range(4)]
     wanted = [(session_id, boot) for sessions_of_one in crowd for session_id in sessions_of_one]
     outcomes = await race(database.url, serve_in_turn, [wanted[::2], wanted[1::2]])
-    assert outcomes == {"served": 40}
+    assert outcomes == {"served": 20}
     assert await line(database) == []
     await database.servers.renew(boot, [])
     assert await database.servers.capacity() == (3, 3)
@@ -187,10 +194,10 @@ async def ended_as(database: Database, session_id: str) -> str | None:
 async def test_a_newer_session_takes_the_older_ones_place_and_slot(database: Database, free: int) -> None:
     """The older one ends as replaced when the newer has a slot: a free one, or where there is none the older's own."""
     account_id = await database.account(places=1)
-    boot = await database.server(slots=1)
+    boot = await a_server(database)
     older, newer = await alike(database, account_id)
     await database.leases.claim_in_turn(older, duplicate_key="d" * 64)
-    other = await database.server(slots=1) if free else boot
+    other = await a_server(database) if free else boot
     lease = await database.leases.claim_in_turn(newer, duplicate_key="d" * 64)
     assert lease.boot_id == other
     assert await ended_as(database, older) == "replaced"
@@ -216,7 +223,7 @@ async def test_before_it_has_a_slot_a_newer_session_changes_nothing(database: Da
 async def test_the_line_does_not_hold_up_a_session_that_has_its_elders_slot(database: Database) -> None:
     """The slot was never free."""
     account_id = await database.account()
-    await database.server(slots=1)
+    await a_server(database)
     older, newer = await alike(database, account_id)
     await database.leases.claim_in_turn(older)
     (waits,) = await database.admitted()
@@ -228,7 +235,7 @@ async def test_the_line_does_not_hold_up_a_session_that_has_its_elders_slot(data
 async def test_an_older_session_does_not_end_a_newer_one(database: Database) -> None:
     """Whoever was admitted last stays, in whatever order they get their slots."""
     account_id = await database.account(places=1)
-    await database.server(slots=3)
+    await a_server(database, slots=3)
     first, second, third = await alike(database, account_id, 3)
     await database.leases.claim_in_turn(second, duplicate_key="d" * 64)
     assert [await ended_as(database, one) for one in (first, second, third)] == ["replaced", None, None]

@@ -44,17 +44,19 @@ async def serve_in_turn(engine: AsyncEngine, wanted: tuple[str, str]) -> str:
     """Try for one of a server's three slots until it is this session's turn, hold it for a moment, give it back."""
     session_id, boot_id = wanted
     while True:
-        with suppress(Refused):
+        with suppress(Refused):  # by a machine that is too busy, too
             await Leases(engine).claim_in_turn(session_id, wait_s=60)
             break
-        await AvatarServers(engine).renew(boot_id, [])
+        with suppress(Refused):
+            await AvatarServers(engine).renew(boot_id, [])
         await asyncio.sleep(0.2)
     held = select(func.count()).select_from(leases).where(leases.c.revoked_at.is_(None))
     async with reading(engine) as connection:
         if (await connection.scalar(held) or 0) > 3:
             return "one too many"
     await Sessions(engine).end(session_id, "ended_by_request")
-    await AvatarServers(engine).renew(boot_id, [])
+    with suppress(Refused):
+        await AvatarServers(engine).renew(boot_id, [])
     return "served"
 
 

@@ -86,8 +86,9 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     steps.end_orphans: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=1),
     steps.release_leftovers: _remote(queues.SESSIONS, timeout=timedelta(seconds=10), attempts=1),
     steps.discard_leftovers: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=1),
-    # Rooms of our own making: LiveKit's server is asked, which may be slow. One that is left over closes by itself.
-    steps.make_room: _remote(queues.SESSIONS, timeout=timedelta(seconds=6), heartbeat=None),
+    # Rooms of our own making: LiveKit's server is asked. A client waits for a room, so that is a local step beside the
+    # lease; nobody waits for its end, and one that is left over closes by itself.
+    steps.make_room: _local(timeout=timedelta(seconds=6)),
     steps.delete_room: _remote(
         queues.SESSIONS, timeout=timedelta(seconds=6), heartbeat=None, attempts=12, first_retry=timedelta(seconds=1)
     ),

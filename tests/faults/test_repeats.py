@@ -75,7 +75,11 @@ async def test_everybody_in_line_is_served(begin: Begin, astronaut: str) -> None
 
     async def one(number: int, base: str) -> str:
         room = bench.system.room(room=new_room())
-        session_id = session_in(await bench.send(astronaut, room, base if number % 2 else "", wait_up_to=60))
+        answer = await bench.send(astronaut, room, base if number % 2 else "", wait_up_to=60)
+        for _ in range(3):  # media processes start late on a machine that is too small: a failed join is sent again
+            if answer is not None and answer.status_code >= 500:
+                answer = await bench.send(astronaut, room, base if number % 2 else "", wait_up_to=60)
+        session_id = session_in(answer)
         assert bench.sessions_holding() <= SLOTS
         await bench.end_at_last(session_id)
         return session_id

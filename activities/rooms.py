@@ -108,7 +108,8 @@ class RoomActivities:
             details = activity.cancellation_details()
             if details is None or not details.cancel_requested:
                 raise
-            served_ms = await self._seats.dismiss(value.session_id, value.generation, "session_ended")
+            why = await self._leases.farewell(value.session_id, value.generation)
+            served_ms = await self._seats.dismiss(value.session_id, value.generation, why)
             return steps.StayInRoomResult(reason="left", served_ms=served_ms)
         finally:
             beating.cancel()

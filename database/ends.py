@@ -44,7 +44,7 @@ async def end_session(
 async def _close(connection: AsyncConnection, row: Row[Any], standing: Standing, told: Mapping[str, Any]) -> None:
     """What follows in the transaction of an end: first the lease, so that the time served is final, then the bill."""
     held = and_(leases.c.session_id == row.session_id, leases.c.revoked_at.is_(None))
-    await connection.execute(update(leases).where(held).values(revoked_at=db_now()))
+    await connection.execute(update(leases).where(held).values(revoked_at=db_now(), ended_as=row.end_reason))
     await line.leave(connection, row.session_id)
     details = dict(told)
     if row.started_at is not None:

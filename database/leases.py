@@ -1,5 +1,6 @@
 """Leases: slots of avatar servers, claimed for sessions (design rules 8 and 9). The row is the authority."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,11 @@ from database.instants import db_now
 from database.tables import accounts, avatar_servers, leases, sessions, slots
 from domain.failures import FailureCode, Refused
 from domain.leases import Lease, LeaseSight
+
+SESSION_ENDED = "session_ended"
+MOVED = "moved"
+FAREWELL_WITHIN_S = 1.0
+"""Nobody stays longer in a room for want of a word."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +109,22 @@ class Leases:
         if row is None:
             return LeaseSight(held=False, renewals=0, served_ms=0)
         return LeaseSight(held=row.revoked_at is None, renewals=row.renewals, served_ms=row.served_ms)
+
+    async def farewell(self, session_id: str, generation: int) -> str:
+        """What an avatar tells its room when it leaves.
+
+        Why the session ended; MOVED where another generation goes on; SESSION_ENDED if neither is known.
+        """
+        same = and_(leases.c.session_id == session_id, leases.c.generation == generation)
+        query = select(leases.c.ended_as, leases.c.revoked_at).where(same)
+        try:
+            async with asyncio.timeout(FAREWELL_WITHIN_S), reading(self._engine) as connection:
+                row = (await connection.execute(query)).one_or_none()
+        except (Refused, TimeoutError):
+            return SESSION_ENDED
+        if row is None or row.revoked_at is None:
+            return SESSION_ENDED
+        return row.ended_as or MOVED
 
 
 async def _lock_live_session(connection: AsyncConnection, claim: Claim) -> tuple[Row[Any], list[str]]:

@@ -290,6 +290,7 @@ leases = Table(
     Column("revoked_at", Instant),
     Column("stop_at", Instant),  # when the session ends by itself; its server warns the room before
     Column("stop_reason", String),
+    Column("ended_as", String),  # why the session ended that held it to the end
 )
 """A lease is held exactly while `revoked_at` is NULL."""
 

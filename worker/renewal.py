@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
 from adapters.relay_tokens import RelayTokens
 from database.avatar_servers import AvatarServers
+from database.leases import SESSION_ENDED
 from domain.failures import Refused
 from domain.leases import RenewalAnswer
 from domain.relay import PATH
@@ -37,6 +39,13 @@ class Boot:
     slots: int
 
 
+Farewell = Callable[[str, int], Awaitable[str]]
+
+
+async def _session_ended(_: str, __: int) -> str:
+    return SESSION_ENDED
+
+
 @dataclass(frozen=True, kw_only=True)
 class Relay:
     """How this server's avatars answer control sockets."""
@@ -49,8 +58,17 @@ class Relay:
 class Renewal:
     """Registers the boot, renews it, and dismisses the avatars whose leases were revoked."""
 
-    def __init__(self, boot: Boot, servers: AvatarServers, seats: Seats, relay: Relay | None = None) -> None:
+    def __init__(
+        self,
+        boot: Boot,
+        servers: AvatarServers,
+        seats: Seats,
+        relay: Relay | None = None,
+        farewell: Farewell = _session_ended,
+    ) -> None:
+        """`farewell`: what an avatar that has to leave tells its room."""
         self._boot = boot
+        self._farewell = farewell
         self._relay = relay
         self._servers = servers
         self._seats = seats
@@ -129,6 +147,6 @@ class Renewal:
 
     async def _leave(self, seat: Seat) -> None:
         try:
-            await self._seats.dismiss(*seat, "session_ended")
+            await self._seats.dismiss(*seat, await self._farewell(*seat))
         finally:
             del self._leaving[seat]

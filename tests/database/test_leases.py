@@ -165,3 +165,18 @@ async def test_fifty_admissions_at_once_get_exactly_the_places(database: Databas
     outcomes = await race(database.url, admit, [wanted[:25], wanted[25:]])
     assert outcomes == {"admitted": 20, "CONCURRENCY_LIMIT_REACHED": 30}
     assert (await database.accounts.concurrency(account_id)).current == 20
+
+
+async def test_an_avatar_knows_why_it_leaves(database: Database) -> None:
+    """The end's reason; that it moved where another generation has the lease; and else that it is over."""
+    ended, moved = await database.admitted(2)
+    await database.server(slots=4)
+    for session_id in (ended, moved):
+        await database.leases.claim(session_id, 1)
+        assert await database.leases.farewell(session_id, 1) == "session_ended"
+    await database.sessions.end(ended, "expired")
+    await database.leases.claim(moved, 2)
+    await database.sessions.end(moved, "removed")
+    said = [await database.leases.farewell(name, number) for name, number in ((ended, 1), (moved, 1), (moved, 2))]
+    assert said == ["expired", "moved", "removed"]
+    assert await database.leases.farewell("sess_never", 1) == "session_ended"

@@ -137,7 +137,7 @@ async def test_a_session_from_create_to_end(
     assert ended["duration"] == int(lasted.total_seconds())
     assert again == ended
     assert await real_system.get(live.session_id) == ended
-    assert live.viewer.states[-1] == {"state": "disconnected", "reason": "session_ended"}
+    assert live.viewer.states[-1] == {"state": "disconnected", "reason": "ended_by_request"}
 
 
 async def test_a_picture_behind_an_address_is_shown_and_known_again(

@@ -47,7 +47,7 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
     boot = Boot(boot_id=boot_id, name=name, queue=avatar_queue(boot_id), slots=settings.avatar_slots)
     sealing = parse_keys(settings.sealing_keys, "GREENROOM_SEALING_KEYS")
     relay = Relay(tokens=RelayTokens(sealing), lost_after_s=settings.control_lost_s)
-    renewal = Renewal(boot, AvatarServers(engine), seats, relay)
+    renewal = Renewal(boot, AvatarServers(engine), seats, relay, Leases(engine).farewell)
     rooms = RoomActivities(
         client=client,
         leases=Leases(engine),

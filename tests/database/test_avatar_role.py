@@ -9,10 +9,11 @@ from sqlalchemy import make_url, select, text
 from sqlalchemy.exc import ProgrammingError
 
 from database.avatar_servers import AvatarServers
+from database.control import ControlLines
 from database.engine import open_engine
 from database.leases import Leases
-from database.tables import METADATA, avatar_servers, leases, slots
-from domain.leases import RenewalAnswer, Serving
+from database.tables import METADATA, avatar_servers, control_lines, leases, slots
+from domain.leases import ControlSocket, RenewalAnswer, Serving
 from support.databases import Database
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -76,15 +77,31 @@ async def test_it_sees_nothing_of_customers(database: Database, servers: dict[st
     """Every other table is closed, to reading and to writing."""
     await registered(servers["avatar-1"].servers, "avatar-1")
     open_to_it = {avatar_servers.name, slots.name, leases.name}
-    for table in {*METADATA.tables} - open_to_it | {"alembic_version"}:
-        for statement in (f"SELECT 1 FROM {table}", f"DELETE FROM {table}"):  # noqa: S608 - our own names
-            with pytest.raises(ProgrammingError, match="permission denied"):
-                await servers["avatar-1"].run(text(statement))
+    statements = ["DELETE FROM control_lines"]  # which it may read
+    for table in {*METADATA.tables} - open_to_it - {"control_lines"} | {"alembic_version"}:
+        statements += [f"SELECT 1 FROM {table}", f"DELETE FROM {table}"]  # noqa: S608 - our own names
+    for statement in statements:
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            await servers["avatar-1"].run(text(statement))
     (session_id,) = await database.admitted()
     with pytest.raises(ProgrammingError, match="permission denied"):
         await servers["avatar-1"].sessions.end(session_id, "stolen")
     with pytest.raises(ProgrammingError, match="permission denied"):
         await servers["avatar-1"].leases.claim(session_id, 1)
+
+
+async def test_it_reads_the_control_sockets_of_its_own_sessions(
+    database: Database, servers: dict[str, Database]
+) -> None:
+    """A renewal tells it where they are; of other servers' sessions it sees none."""
+    own, other = servers["avatar-1"], servers["avatar-2"]
+    boot = await registered(own.servers, "avatar-1")
+    (session_id,) = await database.admitted()
+    await database.leases.claim(session_id, 1)
+    assert await ControlLines(database.engine).open(session_id, "ws://api-1:8080")
+    answer = await own.servers.renew(boot, [])
+    assert answer.controls == {(session_id, 1): ControlSocket(address="ws://api-1:8080", number=1)}
+    assert await other.rows(select(control_lines)) == []
 
 
 async def test_it_sees_nothing_of_another_server(database: Database, servers: dict[str, Database]) -> None:

@@ -1,6 +1,7 @@
 """What no timer leads out of: workflows that were terminated or lost, and what their sessions left behind."""
 
 import asyncio
+import logging
 from datetime import timedelta
 
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -8,15 +9,19 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from activities.beats import beating
 from activities.failures import translated
+from adapters.livekit_rooms import LiveKitRooms
 from adapters.object_store import ObjectStore
 from contracts import steps
 from contracts.session_workflow import workflow_id
 from contracts.upload_workflow import upload_workflow_id
 from database.leftovers import Leftovers
 from database.sessions import Sessions
-from domain.failures import Unavailable
+from domain.failures import Refused, Unavailable
 from domain.ids import is_session_id
+from domain.rooms import room_name
 from domain.session import EndReason
+
+log = logging.getLogger(__name__)
 
 STAGING = "staging"
 STAGED_FOR = timedelta(seconds=20)
@@ -31,8 +36,17 @@ ANSWER_WITHIN = timedelta(seconds=5)
 class LeftoverActivities:
     """Mends what was orphaned. Each step looks anew, so a repeat does no harm."""
 
-    def __init__(self, leftovers: Leftovers, sessions: Sessions, store: ObjectStore, client: Client) -> None:
+    def __init__(
+        self,
+        leftovers: Leftovers,
+        sessions: Sessions,
+        store: ObjectStore,
+        client: Client,
+        rooms: LiveKitRooms | None = None,
+    ) -> None:
+        """`rooms`: the operator's LiveKit server, where sessions have rooms of their own."""
         self._leftovers = leftovers
+        self._rooms = rooms
         self._sessions = sessions
         self._store = store
         self._client = client
@@ -48,6 +62,7 @@ class LeftoverActivities:
                 orphans = await self._leftovers.still_unended(alone)
                 for session_id in orphans:
                     await self._sessions.end(session_id, EndReason.TERMINATED)
+                    await self._delete_room(session_id)
         return steps.EndOrphansResult(looked=len(asked), ended=tuple(orphans[:SHOWN]), number=len(orphans))
 
     @steps.release_leftovers.implementation
@@ -67,6 +82,14 @@ class LeftoverActivities:
                 for prefix in alone:
                     await self._store.delete_below(prefix)
         return steps.MendedResult(number=len(alone))
+
+    async def _delete_room(self, session_id: str) -> None:
+        """Delete the room that was made for a session, if one was; else LiveKit does, some time after it is empty."""
+        if self._rooms is not None:
+            try:
+                await self._rooms.delete(room_name(session_id))
+            except Refused as trouble:
+                log.warning("the room of %s is left to LiveKit: %s", session_id, trouble)
 
     async def _without_workflow(self, workflows: dict[str, str]) -> list[str]:
         """The names whose workflow does not run; Unavailable if Temporal does not say."""

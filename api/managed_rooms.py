@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 from adapters.livekit_rooms import LONGEST, LiveKitAccess, LiveKitTokens
 from api.room_requests import CheckedRoom, check_room
 from contracts.http import RoomRequest, RoomView
-from domain.rooms import AVATAR_IDENTITY
+from domain.rooms import AVATAR_IDENTITY, room_name
 from domain.session import Session, SessionStatus
 from runtime.settings import Settings
 
@@ -46,11 +46,6 @@ def managed_rooms(settings: Settings) -> ManagedRooms | None:
     key, secret = settings.livekit_api_key, settings.livekit_api_secret
     access = LiveKitAccess(url=settings.livekit_url, api_key=key, api_secret=secret)
     return ManagedRooms(access, settings.public_livekit_url)
-
-
-def room_name(session_id: str) -> str:
-    """What a session's own room is called: every answer to a repeated create names the same."""
-    return f"greenroom-{session_id}"
 
 
 def requested_room(

@@ -9,3 +9,8 @@ FOR_CLIENT: Final = "greenroom.client"
 
 AVATAR_IDENTITY = "agenthuman-avatar-agent"
 """The avatar's identity in rooms of our own, and in those that public clients make."""
+
+
+def room_name(session_id: str) -> str:
+    """What a session's own room is called: every answer to a repeated create names the same."""
+    return f"greenroom-{session_id}"

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from temporalio.client import Client
@@ -13,10 +14,12 @@ from temporalio.testing import ActivityEnvironment
 from ulid import ULID
 
 from activities.leftovers import LeftoverActivities
+from adapters.livekit_rooms import LiveKitRooms
 from adapters.object_store import ObjectStore
 from contracts import steps
 from contracts.upload_workflow import upload_workflow_id
 from database.leftovers import Leftovers
+from domain.failures import Unavailable
 from runtime.system.ports import free_port
 from support.databases import Database
 
@@ -68,6 +71,34 @@ async def test_a_session_whose_workflow_is_gone_ends_as_terminated(
     assert (found.looked, found.number, set(found.ended)) == (3, 2, {lost, killed})
     reasons = {name: await reason(database, name) for name in (lost, killed, alive, fresh, done)}
     assert reasons == {lost: "terminated", killed: "terminated", alive: None, fresh: None, done: "expired"}
+
+
+class Rooms:
+    """A LiveKit server that only deletes, or does not answer."""
+
+    def __init__(self, *, answers: bool) -> None:
+        self.deleted: list[str] = []
+        self._answers = answers
+
+    async def delete(self, name: str) -> None:
+        """Take note."""
+        if not self._answers:
+            raise Unavailable("LiveKit: away")
+        self.deleted.append(name)
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_the_room_of_an_orphan_is_deleted(
+    database: Database, store: ObjectStore, temporal_deserted: Client, *, answers: bool
+) -> None:
+    """One that was made for the session; that LiveKit is away keeps no session from its end."""
+    session_id, rooms = await a_session(database), Rooms(answers=answers)
+    leftovers = Leftovers(database.engine)
+    known = cast("LiveKitRooms", rooms)
+    mender = LeftoverActivities(leftovers, database.sessions, store, temporal_deserted, known)
+    await ActivityEnvironment().run(mender.end_orphans, LOOK)
+    assert rooms.deleted == ([f"greenroom-{session_id}"] if answers else [])
+    assert await reason(database, session_id) == "terminated"
 
 
 async def reason(database: Database, session_id: str) -> str | None:

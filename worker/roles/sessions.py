@@ -68,7 +68,7 @@ async def open_role(settings: Settings, _: Mapping[str, str], client: Client, st
             ManagedRoomActivities(rooms),
             MinuteActivities(Reservations(engine)),
             PlanActivities(Accounts(engine)),
-            LeftoverActivities(Leftovers(engine), Sessions(engine), store, client),
+            LeftoverActivities(Leftovers(engine), Sessions(engine), store, client, rooms),
             WebhookActivities(outbox, _webhook_sealer(settings), sender),
         ),
         interceptors=(StepRuns(),),

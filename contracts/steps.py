@@ -409,6 +409,8 @@ class LookAtLeaseResult(msgspec.Struct, frozen=True, kw_only=True):
 
     held: bool
     renewals: int
+    still: timedelta = timedelta(0)
+    """For how long the server has certainly not renewed, though the database took others' renewals; 0: not known."""
 
 
 class MakeRoomInput(msgspec.Struct, frozen=True, kw_only=True):

@@ -94,6 +94,12 @@ class AvatarServers:
             rows = await connection.execute(query.order_by(avatar_servers.c.name, avatar_servers.c.boot_id))
             return [AvatarServer(**row) for row in rows.mappings()]
 
+    async def renewals(self) -> dict[str, int]:
+        """How often each server that is remembered has renewed, by boot id."""
+        async with reading(self._engine) as connection:
+            rows = await connection.execute(select(avatar_servers.c.boot_id, avatar_servers.c.renewals))
+            return {row.boot_id: row.renewals for row in rows}
+
     async def capacity(self) -> tuple[int, int]:
         """Free slots and all slots of the servers that would get a session now."""
         free = func.count().filter(slot_rows.c.session_id.is_(None))

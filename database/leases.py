@@ -103,12 +103,14 @@ class Leases:
     async def look(self, session_id: str, generation: int) -> LeaseSight:
         """What the row shows now; a lease that never was is not held."""
         same = and_(leases.c.session_id == session_id, leases.c.generation == generation)
-        query = select(leases.c.revoked_at, leases.c.renewals, leases.c.served_ms).where(same)
+        query = select(leases.c.boot_id, leases.c.revoked_at, leases.c.renewals, leases.c.served_ms).where(same)
         async with reading(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             return LeaseSight(held=False, renewals=0, served_ms=0)
-        return LeaseSight(held=row.revoked_at is None, renewals=row.renewals, served_ms=row.served_ms)
+        return LeaseSight(
+            boot_id=row.boot_id, held=row.revoked_at is None, renewals=row.renewals, served_ms=row.served_ms
+        )
 
     async def farewell(self, session_id: str, generation: int) -> str:
         """What an avatar tells its room when it leaves.

@@ -26,6 +26,8 @@ class LeaseSight:
     renewals: int
     """How often the server has renewed it; two looks at the same number 1.5 s apart mean that the server is lost."""
     served_ms: int
+    boot_id: str = ""
+    """The server that has it; empty for a lease that never was."""
 
 
 @dataclass(frozen=True, kw_only=True)

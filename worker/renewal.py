@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 EVERY_S = 1.0
 AGAIN_S = 0.25
 """After a renewal that failed."""
+RETIRE_WITHIN_S = 1.0
 LEAVE_AFTER_S = 60.0
 """A server that could not renew for so long leaves its rooms: others may have taken its sessions over."""
 
@@ -130,6 +131,13 @@ class Renewal:
             )
             for (session_id, generation), socket in answer.controls.items()
         }
+
+    async def retire(self) -> None:
+        """Take no more sessions: those that this stop moves elsewhere would be given to this server first."""
+        try:
+            await asyncio.wait_for(self._servers.drain(self._boot.boot_id), RETIRE_WITHIN_S)
+        except (Refused, TimeoutError) as trouble:
+            log.warning("the server could not be put out of service: %s", trouble)
 
     async def close(self) -> None:
         """Leave every room and take the server off the list."""

@@ -19,6 +19,9 @@ from workflows.step_options import perform, start
 
 BETWEEN_LOOKS = timedelta(seconds=1.5)
 """A living server renews its leases every second."""
+SILENT = timedelta(seconds=3.5)
+"""So long no living server is silent: one that stood still for two seconds has renewed after three."""
+SHORTEST = timedelta(milliseconds=100)
 UNSURE = frozenset({FailureCode.TEMPORARILY_UNAVAILABLE})
 """What a server says that could not renew for a while: it may be cut off, or the database may be away for everybody."""
 AFTER_AN_OUTAGE = timedelta(seconds=5)
@@ -83,13 +86,22 @@ class PresenceWatch:
         )
 
     async def _lost(self, stop: Callable[[], bool]) -> bool:
-        """Did the lease's renewal counter stand still between two answered looks?"""
-        before = await self._look(stop)
-        await _pause(BETWEEN_LOOKS, stop, "does the server still renew its lease?")
-        after = await self._look(stop)
-        if stop() or before is None or after is None:
-            return False
-        return not after.held or after.renewals == before.renewals
+        """Did the lease's renewal counter stand still between two answered looks, or has the server long been silent?
+
+        The worker has looked at all servers all the time: where it can vouch for the silence, part of the time
+        between the two looks, or all of it, has passed before the alarm.
+        """
+        first = last = await self._look(stop)
+        began = workflow.now()
+        while first is not None and last is not None and not stop():
+            if not last.held or last.renewals != first.renewals:
+                return not last.held
+            left = min(BETWEEN_LOOKS - (workflow.now() - began), SILENT - last.still)
+            if left <= timedelta(0):
+                return True
+            await _pause(max(left, SHORTEST), stop, "does the server still renew its lease?")
+            last = await self._look(stop)
+        return False
 
     async def _look(self, stop: Callable[[], bool]) -> steps.LookAtLeaseResult | None:
         """One answered look; None once `stop` is true. After a failed look the servers get time to renew again."""

@@ -21,6 +21,8 @@ TEMPORAL_TUNING = {
     "history.transferProcessorMaxPollRPS": 1000,
     "history.timerProcessorMaxPollRPS": 1000,
     "history.visibilityProcessorMaxPollRPS": 1000,
+    # Timers and missed heartbeats come up to a second late as the server comes: it looks at them once a second.
+    "history.timerProcessorMaxTimeShift": "100ms",
     # Cancelling an activity reaches its worker at once instead of with its next heartbeat; only both together.
     "system.enableCancelActivityWorkerCommand": True,
     "frontend.WorkerCommandsEnabled": True,

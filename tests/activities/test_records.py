@@ -8,6 +8,7 @@ from temporalio.exceptions import ApplicationError
 from activities.leases import LeaseActivities
 from activities.lifecycle import LifecycleActivities
 from activities.plans import PlanActivities
+from activities.server_watch import ServerWatch
 from contracts import steps
 from database.engine import open_engine
 from database.sessions import Sessions
@@ -25,7 +26,7 @@ def lifecycle(database: Database) -> LifecycleActivities:
 @pytest.fixture
 def leases(database: Database) -> LeaseActivities:
     """The slots."""
-    return LeaseActivities(database.leases)
+    return LeaseActivities(database.leases, ServerWatch(database.servers.renewals))
 
 
 async def admission(database: Database, session_id: str, **changes: object) -> steps.AdmitSessionInput:

@@ -27,7 +27,7 @@ async def test_a_claim_takes_a_slot(database: Database) -> None:
     assert (lease.boot_id, lease.server, lease.queue) == (boot, f"name of {boot}", f"avatar-{boot}")
     assert (lease.session_id, lease.generation) == (session_id, 1)
     assert await database.servers.capacity() == (1, 2)
-    assert await database.leases.look(session_id, 1) == LeaseSight(held=True, renewals=0, served_ms=0)
+    assert await database.leases.look(session_id, 1) == LeaseSight(held=True, renewals=0, served_ms=0, boot_id=boot)
 
 
 async def test_a_repeated_claim_finds_its_own(database: Database) -> None:
@@ -139,7 +139,9 @@ async def test_a_look_shows_renewals_and_what_was_served(database: Database) -> 
     await database.leases.claim(session_id, 1)
     for served in (400, 1400):
         await database.servers.renew(boot, [Serving(session_id=session_id, generation=1, served_ms=served)])
-    assert await database.leases.look(session_id, 1) == LeaseSight(held=True, renewals=2, served_ms=1400)
+    sight = LeaseSight(held=True, renewals=2, served_ms=1400, boot_id=boot)
+    assert await database.leases.look(session_id, 1) == sight
+    assert await database.servers.renewals() == {boot: 2}
     assert await database.leases.look(session_id, 7) == LeaseSight(held=False, renewals=0, served_ms=0)
 
 

@@ -88,7 +88,7 @@ async def picture_not_in_plan(client: Client, script: Script, session_id: str) -
 
 async def minutes_exhausted(client: Client, script: Script, session_id: str) -> None:
     """Two slices of minutes, and then there is no more."""
-    script.slices = [1, 1]
+    script.slices = [2, 2]
     _, running = await create(client, command(session_id))
     await eventually(lambda: "stay_in_room" in script.names)
     await report(running, sequence=1, people=1)

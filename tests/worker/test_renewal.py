@@ -245,3 +245,27 @@ async def test_an_avatar_is_told_where_its_control_socket_is(database: Database)
     assert relay.tokens.accepts(told.token, session_id, 1)
     assert (told.number, told.grace_ms) == (1, 7000)
     assert told.token not in repr(told)
+
+
+async def test_a_server_that_stops_takes_no_more_sessions(database: Database) -> None:
+    """Its sessions are moved while it is still on the list, and not to itself."""
+    await database.servers.register(BOOT.boot_id, BOOT.name, BOOT.queue, BOOT.slots)
+    stopping = Renewal(BOOT, database.servers, cast("Seats", FakeSeats()))
+    assert await database.servers.capacity() == (2, 2)
+    await stopping.retire()
+    assert await database.servers.capacity() == (0, 0)
+    await stopping.close()
+
+
+async def test_a_database_that_is_away_does_not_hold_up_a_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither one that refuses nor one that says nothing."""
+    monkeypatch.setattr(renewal, "RETIRE_WITHIN_S", 0.05)
+
+    class Silent(FakeServers):
+        async def drain(self, _: str) -> None:
+            if self.trouble:
+                raise self.trouble
+            await asyncio.sleep(60)
+
+    for servers in (Silent(), Silent(trouble=Unavailable("away"))):
+        await asyncio.wait_for(Renewal(BOOT, cast("AvatarServers", servers), cast("Seats", FakeSeats())).retire(), 5)

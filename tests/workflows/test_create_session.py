@@ -238,6 +238,33 @@ async def test_an_alarm_without_a_lost_server_attaches_again(temporal: Client, s
     assert (await outcome_of(running)).reason == EndReason.ENDED_BY_REQUEST
 
 
+@pytest.mark.parametrize("silent_s", [(0.0, 0.0), (3.3, 3.6), (3.3, 0.0, 0.0), (3.6,)])
+async def test_a_silence_that_the_worker_knows_of_counts(
+    temporal: Client, session_id: str, script: Script, silent_s: tuple[float, ...]
+) -> None:
+    """Lost after 1.5 s between two looks; sooner where it is known to be silent; at once after three and a half.
+
+    Where nobody knows any more, the second look having been made by another worker, the 1.5 s are waited for.
+    """
+    known = iter(silent_s)
+
+    async def silent(_: steps.StayInRoomInput) -> steps.StayInRoomResult:
+        script.handlers.pop("stay_in_room")
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    async def look(_: steps.LookAtLeaseInput) -> steps.LookAtLeaseResult:
+        return steps.LookAtLeaseResult(held=True, renewals=7, still=timedelta(seconds=next(known)))
+
+    script.handlers |= {"stay_in_room": silent, "look_at_lease": look}
+    _, running = await create(temporal, command(session_id))
+    await eventually(lambda: script.names.count("stay_in_room") == 2)
+    assert script.names.count("record_moved") == 1
+    assert script.names.count("look_at_lease") == len(silent_s)
+    await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    await outcome_of(running)
+
+
 def lose_server(script: Script) -> None:
     """Let the first server say that it does not serve the session any more."""
 

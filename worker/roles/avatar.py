@@ -70,7 +70,11 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
     stack.push_async_callback(renewal.close)
 
     async def serve() -> None:
-        await renewal.register()
-        await renewal.run()
+        try:
+            await renewal.register()
+            await renewal.run()
+        finally:
+            # Before the worker stops, which is what tells the workflows that their avatars go.
+            await renewal.retire()
 
     return Opened(queue=boot.queue, activities=(rooms,), until_stopped=serve)

@@ -15,6 +15,7 @@ from activities.lifecycle import LifecycleActivities
 from activities.managed_rooms import ManagedRoomActivities
 from activities.minutes import MinuteActivities
 from activities.plans import PlanActivities
+from activities.server_watch import ServerWatch
 from activities.webhooks import WebhookActivities
 from adapters.livekit_rooms import LiveKitAccess, LiveKitRooms
 from adapters.object_store import ObjectStore
@@ -23,6 +24,7 @@ from adapters.webhook_sender import WebhookSender
 from contracts import queues
 from contracts.webhook_workflow import DeliverWebhook
 from database.accounts import Accounts
+from database.avatar_servers import AvatarServers
 from database.avatars import Avatars
 from database.engine import open_engine
 from database.extensions import Extensions
@@ -47,10 +49,11 @@ async def open_role(settings: Settings, _: Mapping[str, str], client: Client, st
 
     outbox = Outbox(engine)
     dispatcher = OutboxDispatcher(outbox, client, lambda delivery: _order(settings, delivery))
+    watch = ServerWatch(AvatarServers(engine).renewals)
 
     async def beside() -> None:
         # Neither returns before the other: a return would stop the worker.
-        await asyncio.gather(keep_schedule(client), dispatcher.run())
+        await asyncio.gather(keep_schedule(client), dispatcher.run(), watch.run())
 
     rooms = _livekit_rooms(settings)
     if rooms is not None:
@@ -63,7 +66,7 @@ async def open_role(settings: Settings, _: Mapping[str, str], client: Client, st
         activities=(
             AvatarActivities(Avatars(engine), store, keep_originals=settings.keep_originals),
             ExtensionActivities(Extensions(engine)),
-            LeaseActivities(Leases(engine, settings.longest_line)),
+            LeaseActivities(Leases(engine, settings.longest_line), watch),
             LifecycleActivities(Sessions(engine)),
             ManagedRoomActivities(rooms),
             MinuteActivities(Reservations(engine)),

@@ -7,7 +7,7 @@ BIN := .venv/bin
 ONCE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test faults bench soak histories errors check format setup lock bootstrap
+.PHONY: help demo test rooms faults bench soak histories errors check format setup lock bootstrap
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -23,9 +23,13 @@ demo: bootstrap ## one real session, from a portrait to a live picture; ONCE=1 e
 	@$(BIN)/greenroom setup --quiet
 	@$(BIN)/greenroom demo $(if $(ONCE),--once)
 
-test: bootstrap ## run the tests on real parts; ARGS="-k name" chooses
+test: bootstrap ## run the tests on real parts, but for those of `make rooms`; ARGS="-k name" chooses
 	@$(BIN)/greenroom setup --quiet
-	@$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@PYTEST_ROOMS=none $(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
+
+rooms: bootstrap ## the tests that watch avatars move and talk in real rooms, one after the other
+	@$(BIN)/greenroom setup --quiet
+	@PYTEST_ROOMS=only $(BIN)/python -m pytest $(ARGS)
 
 faults: bootstrap ## kill every part at every moment, print what held; ARGS="-k name" chooses
 	@$(BIN)/greenroom setup --quiet

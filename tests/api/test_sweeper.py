@@ -12,6 +12,7 @@ import pytest
 from adapters.object_store import ObjectMissing, ObjectStore
 from api import sweeper
 from api.pictures import SentPicture, stage
+from database.creates import Creates
 from domain.failures import Unavailable
 from support.databases import Database
 from support.eventually import eventually
@@ -79,7 +80,7 @@ async def test_trouble_with_the_store_is_left_to_the_next_sweep(
     await store.put(f"avatars/{avatar_id}/1x1.jpg", b"picture")
     await database.avatars.mark_deleted(avatar_id, owner)
     age(folder)
-    sweeping = asyncio.create_task(sweeper.sweep_for_ever(store, database.avatars))
+    sweeping = asyncio.create_task(sweeper.sweep_for_ever(store, database.avatars, Creates(database.engine)))
     try:
         await eventually(lambda: not (folder / "avatars" / avatar_id).exists())
         await eventually(lambda: not (folder / "staging" / "sess_old").exists())

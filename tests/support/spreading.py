@@ -1,7 +1,8 @@
-"""How `make test` spreads the tests over four processes: most of them wait, so that four do not hinder each other.
+"""How `make test` and `make rooms` divide the tests, and spread theirs over processes.
 
-Tests that watch a picture move come first, each kind in one process, one after the other: more streams at once than
-cores would measure each other. Of all others a file stays together, so that what it starts is started once.
+Tests that watch a picture move in a room want the machine for themselves: `make rooms` has them, one after the other.
+Those of the whole system are the first of `make test`, in one process, and the others make way for it. Of all others a
+file stays together, so that what it starts is started once.
 """
 
 import os
@@ -21,7 +22,10 @@ ROOMS = (
 )
 """Files whose tests start rooms, and media processes or whole systems for them; as long as the others."""
 
-YIELDING = 3
+WHICH = "PYTEST_ROOMS"
+"""Set to `only` by `make rooms`, to `none` by `make test`; without it every test runs that is asked for."""
+
+YIELDING = 10
 """How much nicer a process is from its first test on in which nothing moves: pictures are not to wait for it."""
 
 
@@ -37,6 +41,15 @@ class Spread(LoadScopeScheduling):
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Spread:
     """Spread tests in our way wherever there is more than one process."""
     return Spread(config, log)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out the files that the other verb has."""
+    which = os.environ.get(WHICH)
+    if which is None or not collection_path.is_file() or not collection_path.is_relative_to(TESTS):
+        return None
+    is_room = kind(collection_path.relative_to(TESTS)) == "rooms"
+    return True if is_room != (which == "only") else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

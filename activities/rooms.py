@@ -183,6 +183,7 @@ class RoomActivities:
             renderer=video.renderer,
             av_offset_ms=video.av_offset_ms,
             frame_marker=video.frame_marker,
+            display_name=value.room.display_name or "",
         )
 
     async def _files(self, portrait: StoredPortrait, width: int, height: int) -> tuple[Path, Path | None]:

@@ -49,12 +49,12 @@ def managed_rooms(settings: Settings) -> ManagedRooms | None:
 
 
 def requested_room(
-    room: RoomRequest | UnsetType, allowed_hosts: frozenset[str], managed: ManagedRooms | None
+    room: RoomRequest | UnsetType, allowed_hosts: frozenset[str], managed: ManagedRooms | None, *, daily: bool = False
 ) -> CheckedRoom | None:
     """The customer's own room; None where one is to be made, since they ask for `proxy` or for none."""
     if managed is not None and (isinstance(room, UnsetType) or room.platform == PLATFORM):
         return None
-    return check_room(room, allowed_hosts)
+    return check_room(room, allowed_hosts, daily=daily)
 
 
 def made_room(managed: ManagedRooms | None, session_id: str) -> CheckedRoom:

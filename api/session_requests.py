@@ -47,7 +47,9 @@ def check_create(services: Services, request: CreateSessionRequest) -> CheckedCr
     return CheckedCreate(
         avatar=avatar,
         aspect_ratio=ratio,
-        room=requested_room(request.room, settings.allowed_room_hosts, services.managed_rooms),
+        room=requested_room(
+            request.room, settings.allowed_room_hosts, services.managed_rooms, daily=settings.daily_rooms
+        ),
         metadata=check_metadata(request.metadata),
         wait_up_to=_wait(settings, request),
         expires_in=None if isinstance(request.expires_in, UnsetType) else float(request.expires_in),

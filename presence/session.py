@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import cv2
 
@@ -40,16 +41,23 @@ GOODBYE_S = 0.1
 """What the last message has to leave the machine."""
 LIVEKIT = ("livekit", "proxy")
 """Platforms whose rooms are LiveKit's: the customer's own, and those that were made for a session."""
+DAILY = "daily"
 USUAL_SIZE = (1280, 960)
 
 
 def open_room(
-    platform: str, video: VideoFormat, seen: OccupancyListener, watched: AudienceListener, speech: SpeechQueue
+    join: Join, video: VideoFormat, seen: OccupancyListener, watched: AudienceListener, speech: SpeechQueue
 ) -> AvatarRoom:
-    """A room of a platform; Refused where this server cannot join such rooms."""
-    if platform not in LIVEKIT:
-        raise Refused(FailureCode.ROOM_PLATFORM_UNAVAILABLE, f"This server joins no rooms of platform {platform}")
-    return LiveKitRoom(video, seen, watched, speech)
+    """A room of the join's platform; Refused where this server cannot join such rooms."""
+    if join.platform in LIVEKIT:
+        return LiveKitRoom(video, seen, watched, speech)
+    if join.platform == DAILY:
+        from presence.rooms.daily import DailyRoom  # noqa: PLC0415 - a room that most servers never see
+
+        with suppress(ImportError):
+            return DailyRoom(video, seen, watched, join.display_name)
+        log.error("the extra `daily` is not installed: daily-python is missing")
+    raise Refused(FailureCode.ROOM_PLATFORM_UNAVAILABLE, f"This server joins no rooms of platform {join.platform}")
 
 
 def warm_up() -> None:
@@ -72,7 +80,7 @@ class AvatarSession:
         self.playback: Playback | None = None
         """What plays, once the avatar is in the room."""
         self._speech = SpeechQueue(asyncio.get_running_loop(), SoxrResampler)
-        self._room = open_room(join.platform, self._video_format(), self._on_seen, self._on_watched, self._speech)
+        self._room = open_room(join, self._video_format(), self._on_seen, self._on_watched, self._speech)
         self._hold = Hold(self._room.warn, self._ask)
         self._control = ControlledSpeech(self._speech)
         self._room.on_return(self._ask)

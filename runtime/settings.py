@@ -131,6 +131,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     room_hosts: str = ""
     """Hosts that avatars may be sent to: a comma-separated list, or `*` for any (what `greenroom dev` sets)."""
 
+    daily_rooms: bool = False
+    """Take creates for rooms of Daily; every avatar server then needs the extra `daily`. Their hosts stand in
+    `room_hosts` like others."""
+
     livekit_url: str = ""
     """The operator's own LiveKit server as we reach it, `ws(s)://host:port`; empty: no rooms are made here."""
 

@@ -36,7 +36,7 @@ LIBRARIES: dict[str, set[str]] = {
         "standardwebhooks",
         "yarl",
     },
-    "presence": {"PIL", "aiohttp", "cv2", "livekit", "msgspec", "numpy", "onnxruntime"},
+    "presence": {"PIL", "aiohttp", "cv2", "daily", "livekit", "msgspec", "numpy", "onnxruntime"},
     "database": {"aiosqlite", "alembic", "sqlalchemy"},
     "runtime": {"httpx", "msgspec", "rich", "temporalio"},
     "api": {"litestar", "msgspec", "temporalio", "ulid", "uvicorn", "wsproto"},

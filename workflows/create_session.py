@@ -66,7 +66,7 @@ class CreateSessionWorkflow:
         self._life: Life | None = None
         self._older_may_run = False
         self._unwanted_boot = ""
-        self._leaving: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[bool] | None = None
         self._extensions = 0
         self._last_report = (0, 0)
         self._server = ""
@@ -262,7 +262,9 @@ class CreateSessionWorkflow:
 
     def _failing_over(self, cause: EndReason) -> Coroutine[Any, Any, PresenceWatch | EndReason]:
         assert self._shown is not None  # noqa: S101 - a session that runs shows an avatar
-        return move(self._command, self._shown, self._presence.generation, self._presence.settle, cause)
+        before = self._presence
+        unsure = before.may_still_run
+        return move(self._command, self._shown, before.generation, before.settle, cause, older_may_run=unsure)
 
     async def _relocating(self) -> PresenceWatch | EndReason | None:
         """Leave the server that is to be stopped, if another has a slot; where none has, the wish is over."""

@@ -12,6 +12,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.session_workflow import CreateSessionInput
     from domain.failures import FailureCode
     from domain.session import EndReason
+from workflows.eviction import hold_back, wait_until_gone
 from workflows.presence_watch import PresenceWatch
 from workflows.step_options import perform
 
@@ -50,18 +51,27 @@ def follows(reason: str, *, older_may_run: bool) -> bool:
 
 
 async def move(
-    command: CreateSessionInput, avatar: AvatarRef, generation: int, settle: timedelta, cause: EndReason
+    command: CreateSessionInput,
+    avatar: AvatarRef,
+    generation: int,
+    settle: timedelta,
+    cause: EndReason,
+    *,
+    older_may_run: bool,
 ) -> PresenceWatch | EndReason:
     """The watch over a newer generation whose avatar is visible; the end reason where none could be had in time.
 
     The next generation's lease fences the one before. A server that fails in the join is left for a further one.
-    `cause` is what happened to the one before, for the audit trail.
+    `cause` is what happened to the one before, for the audit trail; `older_may_run`: may it still be in the room?
     """
-    until = workflow.now() + command.failover_within
+    platform = command.room.platform
+    until = workflow.now() + command.failover_within + hold_back(platform, older_may_run=older_may_run)
     while (left := until - workflow.now()) > timedelta(0):
         try:
             lease = await next_lease(command.session_id, generation + 1, left)
             generation += 1  # AT_CAPACITY has changed nothing: the number is still free
+            await wait_until_gone(platform, older_may_run=older_may_run)
+            older_may_run = True  # where the join fails, its avatar may be there all the same
             return await join(command, avatar, lease, generation, settle, cause)
         except ApplicationError as error:
             code = FailureCode(error.type or FailureCode.INTERNAL_ERROR)

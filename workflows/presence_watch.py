@@ -71,11 +71,13 @@ class PresenceWatch:
             self._stay = self._attach("attach again after an outage")
         return None
 
-    async def leave(self) -> None:
-        """Tell the avatar to leave and wait until it has; a server that is gone has left already."""
+    async def leave(self) -> bool:
+        """Tell the avatar to leave and wait until it has; did its server say so, before it was gone itself?"""
         self._stay.cancel()
         with suppress(ActivityError, asyncio.CancelledError):
             await self._stay
+            return True
+        return False
 
     def _attach(self, what: str) -> workflow.ActivityHandle[steps.StayInRoomResult]:
         return start(

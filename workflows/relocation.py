@@ -1,5 +1,6 @@
 """A running session leaves a server that is to be stopped, between two utterances, for another one (drain)."""
 
+import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
@@ -10,6 +11,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.portraits import AvatarRef
     from contracts.session_workflow import CreateSessionInput
     from domain.session import EndReason
+from workflows.eviction import EVICTS_NOBODY, wait_until_gone
 from workflows.failover import join, move, next_lease
 from workflows.presence_watch import PresenceWatch
 from workflows.step_options import perform
@@ -33,9 +35,13 @@ async def relocate(
     except ApplicationError:
         return None
     try:
+        if command.room.platform in EVICTS_NOBODY:
+            # Shielded, since `leave` takes every cancellation for that of the step: an end must not wait for it.
+            gone = await asyncio.shield(asyncio.create_task(presence.leave()))
+            await wait_until_gone(command.room.platform, older_may_run=not gone)
         return await join(command, avatar, lease, generation, settle, EndReason.DRAINED)
     except ApplicationError:
-        return await move(command, avatar, generation, settle, EndReason.DRAINED)
+        return await move(command, avatar, generation, settle, EndReason.DRAINED, older_may_run=True)
 
 
 async def _wait_quiet(session_id: str, presence: PresenceWatch) -> None:

@@ -44,6 +44,8 @@ class Join(msgspec.Struct, frozen=True, kw_only=True, tag="join"):
     av_offset_ms: int = 0
     """How much later than its sound a picture is shown; negative for earlier, down to -200."""
     connect_within_ms: int = CONNECT_WITHIN_MS
+    display_name: str = ""
+    """What the avatar is called in the room, where the token does not say it."""
 
     def __repr__(self) -> str:
         return f"Join(session_id={self.session_id!r}, generation={self.generation}, platform={self.platform!r})"

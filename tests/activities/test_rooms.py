@@ -78,7 +78,7 @@ class Scene:
     def join(self, **changes: Any) -> steps.JoinRoomInput:
         """The order to join."""
         sealed = SEALER.seal(TOKEN, session_id=self.session_id, field=ROOM_TOKEN_FIELD)
-        room = RoomAddress(platform="livekit", url="ws://room.example", sealed_token=sealed)
+        room = RoomAddress(platform="livekit", url="ws://room.example", sealed_token=sealed, display_name="Sara")
         usual = {"session_id": self.session_id, "generation": 1, "room": room, "portrait": self.portrait}
         return steps.JoinRoomInput(**{**usual, **changes})
 
@@ -156,6 +156,7 @@ async def test_the_token_is_opened_only_for_the_media_process(scene: Scene, capl
     (order,) = scene.seats.joins
     assert order.token == TOKEN
     assert (order.url, order.platform, order.generation) == ("ws://room.example", "livekit", 1)
+    assert order.display_name == "Sara"
     assert (order.fps, order.codec, order.bitrate, order.frame_marker) == (30, "H264", 1_000_000, True)
     assert (order.width, order.height, order.keypoints) == (1280, 960, KEYPOINTS)
     assert await asyncio.to_thread(Path(order.portrait_path).read_bytes) == b"jpeg"

@@ -1,13 +1,16 @@
 """Rooms in requests: what is missing is named, and an address leads only where avatars may go."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from msgspec import UNSET
 
-from api.room_requests import check_room, room_url
-from contracts.http import RoomRequest
+from api.room_requests import check_room, daily_url, room_url
+from api.session_requests import check_create
+from contracts.http import CreateSessionRequest, RoomRequest
 from domain.failures import FailureCode, Refused
+from runtime.settings import Settings
 
 ANY = frozenset({"*"})
 ONE = frozenset({"room.example", "::1"})
@@ -115,3 +118,67 @@ def test_a_good_room_keeps_its_token_and_name() -> None:
     room = check_room(RoomRequest(**ROOM, display_name="Sara"), ONE)
     assert (room.platform, room.url, room.token, room.display_name) == ("livekit", "ws://room.example", "t", "Sara")
     assert check_room(RoomRequest(**ROOM), ONE).display_name is None
+
+
+DAILY_HOSTS = frozenset({"greenroom.daily.co", "room.example"})
+DAILY = {"platform": "daily", "url": "https://greenroom.daily.co/stage", "token": "t"}
+
+
+def test_a_room_of_daily_is_taken_where_the_operator_switched_them_on() -> None:
+    """With its platform, an address without the token that people copy along, and the avatar's name."""
+    sent = {**DAILY, "url": "https://Greenroom.daily.co/stage/?t=secret#x", "display_name": "Sara"}
+    room = check_room(RoomRequest(**sent), DAILY_HOSTS, daily=True)
+    assert (room.platform, room.url, room.display_name) == ("daily", "https://greenroom.daily.co/stage", "Sara")
+    with pytest.raises(Refused) as caught:
+        check_room(RoomRequest(**sent), DAILY_HOSTS)
+    assert caught.value.code == FailureCode.ROOM_PLATFORM_UNAVAILABLE
+    assert caught.value.details == {"available": ["livekit"]}
+    with pytest.raises(Refused) as caught:
+        check_room(RoomRequest(**{**DAILY, "platform": "proxy"}), DAILY_HOSTS, daily=True)
+    assert caught.value.details == {"available": ["livekit", "daily"]}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    ["http://greenroom.daily.co/stage", "wss://greenroom.daily.co/stage", "https://greenroom.daily.co",
+     "https://greenroom.daily.co/", "https://greenroom.daily.co/stage/more", "https://greenroom.daily.co:8443/stage",
+     "https://room.example/stage", "https://daily.co/stage", "https://greenroom.daily.co.evil.example/stage",
+     "https://notdaily.co/stage", "https://me:word@greenroom.daily.co/stage", ""],
+)  # fmt: skip
+def test_what_is_no_room_of_daily_is_refused(asked: str) -> None:
+    """The library would ask Daily's own servers about it, whatever host it names."""
+    with pytest.raises(Refused) as caught:
+        daily_url(asked, ANY)
+    assert caught.value.code == FailureCode.INVALID_ROOM
+    assert "word" not in caught.value.message
+
+
+def test_the_allow_list_holds_for_daily_too() -> None:
+    """Another customer's domain is another host."""
+    with pytest.raises(Refused) as caught:
+        daily_url("https://other.daily.co/stage", DAILY_HOSTS)
+    assert caught.value.code == FailureCode.ROOM_HOST_NOT_ALLOWED
+
+
+@pytest.mark.parametrize("missing", ["url", "token"])
+def test_a_room_of_daily_needs_address_and_token(missing: str) -> None:
+    """Also a public one: the token is what a room's own people give the avatar."""
+    fields = {name: value for name, value in DAILY.items() if name != missing}
+    with pytest.raises(Refused, match=f"room.{missing} is required"):
+        check_room(RoomRequest(**fields), DAILY_HOSTS, daily=True)
+
+
+@pytest.mark.parametrize("switched_on", [True, False])
+def test_the_operators_setting_decides_about_daily(switched_on: bool) -> None:
+    """It is read at each create; the avatar servers are not asked."""
+    settings = Settings(daily_rooms=switched_on, room_hosts="greenroom.daily.co")
+    services: Any = SimpleNamespace(settings=settings, managed_rooms=None)
+    request = CreateSessionRequest(avatar="avat_1", room=RoomRequest(**DAILY))
+    if switched_on:
+        room = check_create(services, request).room
+        assert room is not None
+        assert room.platform == "daily"
+        return
+    with pytest.raises(Refused) as caught:
+        check_create(services, request)
+    assert caught.value.code == FailureCode.ROOM_PLATFORM_UNAVAILABLE

@@ -140,7 +140,7 @@ async def test_a_silent_peer_is_unreachable_in_time(
 @pytest.mark.parametrize(
     ("changes", "code"),
     [
-        ({"platform": "daily"}, FailureCode.ROOM_PLATFORM_UNAVAILABLE),
+        ({"platform": "zoom"}, FailureCode.ROOM_PLATFORM_UNAVAILABLE),
         ({"portrait_sha256": "0" * 64}, FailureCode.INTERNAL_ERROR),
         ({"portrait_path": "missing.jpg"}, FailureCode.INTERNAL_ERROR),
         ({"width": 640, "height": 640}, FailureCode.INTERNAL_ERROR),

@@ -1,15 +1,25 @@
 """The session's workflow on a real dev server, with stand-ins for its steps."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
+from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError, WorkflowUpdateFailedError, WorkflowUpdateStage
 from temporalio.exceptions import ApplicationError
 
 from contracts import queues, steps
 from contracts.portraits import AvatarRef
-from contracts.session_workflow import EndSession, ExtendSession, MoveAway, MovedAway, RoomSeen, SessionOutcome
+from contracts.session_workflow import (
+    EndSession,
+    ExtendSession,
+    MoveAway,
+    MovedAway,
+    RoomAddress,
+    RoomSeen,
+    SessionOutcome,
+)
 from domain.failures import FailureCode
 from domain.session import EndReason
 from support.eventually import eventually
@@ -422,6 +432,57 @@ async def test_a_session_moves_away_from_a_server_that_is_to_be_stopped(
     assert await running.execute_update(CreateSessionWorkflow.move_away, MoveAway(boot_id=BOOT)) == moved
     ended = await running.execute_update(CreateSessionWorkflow.end, EndSession())
     assert ended.reason == EndReason.ENDED_BY_REQUEST
+    await outcome_of(running)
+
+
+@pytest.mark.parametrize("platform", ["livekit", "daily"])
+async def test_who_moves_away_leaves_first_where_nobody_is_evicted(
+    temporal: Client, session_id: str, script: Script, platform: str
+) -> None:
+    """In a room of LiveKit the newer avatar puts the older one out, with no gap; in one of Daily there would be two."""
+    left: list[bool] = []
+
+    async def join(value: steps.JoinRoomInput) -> steps.JoinRoomResult:
+        left.append(script.left)
+        return joined(value)
+
+    script.handlers["join_room"] = join
+    room = RoomAddress(platform=platform, url="https://greenroom.daily.co/stage", sealed_token="k1.c2VhbGVk")
+    _, running = await create(temporal, command(session_id, room=room))
+    await eventually(lambda: "stay_in_room" in script.names)
+    script.boot_id = "another"
+    moved = await running.execute_update(CreateSessionWorkflow.move_away, MoveAway(boot_id=BOOT))
+    assert moved == MovedAway(boot_id="another", server="stand-in-1")
+    assert left == [False, platform == "daily"]
+    await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    await outcome_of(running)
+
+
+async def test_an_end_does_not_wait_for_an_avatar_that_will_not_leave(
+    temporal: Client, session_id: str, script: Script
+) -> None:
+    """It leaves a room of Daily before the next one comes, but whoever ends the session meanwhile is answered."""
+    over = asyncio.Event()
+
+    async def stay(_: steps.StayInRoomInput) -> steps.StayInRoomResult:
+        while not over.is_set():
+            activity.heartbeat()
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.05)
+        return steps.StayInRoomResult(reason="left", served_ms=0)
+
+    script.handlers["stay_in_room"] = stay
+    room = RoomAddress(platform="daily", url="https://greenroom.daily.co/stage", sealed_token="k1.c2VhbGVk")
+    _, running = await create(temporal, command(session_id, room=room))
+    await eventually(lambda: "stay_in_room" in script.names)
+    moving = asyncio.create_task(running.execute_update(CreateSessionWorkflow.move_away, MoveAway(boot_id=BOOT)))
+    await eventually(lambda: script.names.count("lease_server") == 2)
+    async with asyncio.timeout(10):
+        ended = await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    assert ended.reason == EndReason.ENDED_BY_REQUEST
+    assert script.names.count("join_room") == 1
+    over.set()
+    await moving
     await outcome_of(running)
 
 

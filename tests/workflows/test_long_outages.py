@@ -1,10 +1,15 @@
 """Long outages, skipped in seconds on Temporal's test server."""
 
+from datetime import timedelta
+
+import pytest
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 
 from contracts import queues, steps
+from contracts.session_workflow import RoomAddress
 from domain.failures import FailureCode
+from domain.session import EndReason
 from support.session_commands import command, new_session_id
 from support.stand_in_steps import StandInSteps, standing_in
 from workflows.create_session import CreateSessionWorkflow
@@ -37,3 +42,41 @@ async def test_a_refused_create_is_undone_after_a_long_outage_of_the_database(ti
     assert described.close_time is not None
     assert (described.close_time - described.start_time).total_seconds() > 400
     assert script.names[-3:] == ["record_ended", "forget_avatar", "discard_staged"]
+
+
+@pytest.mark.parametrize(
+    ("platform", "lost_by", "waits"),
+    [
+        ("daily", FailureCode.TEMPORARILY_UNAVAILABLE, True),
+        ("daily", FailureCode.SERVER_LOST, False),
+        ("livekit", FailureCode.TEMPORARILY_UNAVAILABLE, False),
+    ],
+)
+async def test_where_nobody_is_evicted_a_newer_avatar_waits_for_the_older(
+    time_skipping: Client, platform: str, lost_by: FailureCode, waits: bool
+) -> None:
+    """A minute, unless the older one is known to be gone: two at once would be seen in a room of Daily, and only there.
+
+    The next server is leased before, which revokes the lease of the one that may still run.
+    """
+    session_id = new_session_id()
+    async with standing_in(time_skipping) as stand_ins:
+        script = stand_ins.script(session_id, server_alive=False)
+
+        async def stay(_: steps.StayInRoomInput) -> steps.StayInRoomResult:
+            if script.names.count("stay_in_room") == 1:
+                raise ApplicationError("lost", type=lost_by, non_retryable=True)
+            return steps.StayInRoomResult(reason=EndReason.REMOVED, served_ms=0)
+
+        script.handlers["stay_in_room"] = stay
+        room = RoomAddress(platform=platform, url="https://greenroom.daily.co/stage", sealed_token="k1.c2VhbGVk")
+        wanted = command(session_id, room=room, failover_within=timedelta(seconds=10))
+        handle = await time_skipping.start_workflow(
+            CreateSessionWorkflow.run, wanted, id=session_id, task_queue=queues.SESSIONS
+        )
+        assert (await handle.result()).reason == EndReason.REMOVED
+        described = await handle.describe()
+    assert described.close_time is not None
+    assert ((described.close_time - described.start_time).total_seconds() >= 60) is waits
+    assert [asked.generation for asked in script.asked(steps.lease_server)] == [1, 2]
+    assert [asked.generation for asked in script.asked(steps.join_room)] == [1, 2]

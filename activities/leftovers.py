@@ -69,7 +69,8 @@ class LeftoverActivities:
     async def release_leftovers(self, value: steps.LookForLeftovers) -> steps.MendedResult:  # noqa: ARG002
         """Revoke what ended sessions hold, and forget avatar servers that fell silent."""
         with translated():
-            return steps.MendedResult(number=await self._leftovers.release())
+            async with beating():
+                return steps.MendedResult(number=await self._leftovers.release())
 
     @steps.discard_leftovers.implementation
     async def discard_leftovers(self, value: steps.LookForLeftovers) -> steps.MendedResult:  # noqa: ARG002

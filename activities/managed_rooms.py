@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from activities.beats import beating
 from activities.failures import translated
 from adapters.livekit_rooms import LiveKitRooms
 from contracts import steps
@@ -29,7 +30,8 @@ class ManagedRoomActivities:
     async def delete_room(self, value: steps.DeleteRoomInput) -> steps.Done:
         """Delete a room; one that is gone is no error."""
         with translated():
-            await self._known().delete(value.name)
+            async with beating():
+                await self._known().delete(value.name)
         return steps.Done()
 
     def _known(self) -> LiveKitRooms:

@@ -90,7 +90,7 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     # lease; nobody waits for its end, and one that is left over closes by itself.
     steps.make_room: _local(timeout=timedelta(seconds=6)),
     steps.delete_room: _remote(
-        queues.SESSIONS, timeout=timedelta(seconds=6), heartbeat=None, attempts=12, first_retry=timedelta(seconds=1)
+        queues.SESSIONS, timeout=timedelta(seconds=6), attempts=12, first_retry=timedelta(seconds=1)
     ),
     # Customers' servers: its workflow says how long and how often.
     steps.deliver_webhook: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=0),

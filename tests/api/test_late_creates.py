@@ -40,7 +40,7 @@ async def test_a_create_that_was_given_up_never_starts(temporal_deserted: Client
             assert (await http.post("/v1/sessions", **request)).status_code == 503
         opened = await sessions.open_role(settings, {}, temporal_deserted, stack)
         await stack.enter_async_context(build_worker(temporal_deserted, ROLES["sessions"], opened))
-        late = [found async for found in temporal_deserted.list_workflows()]
+        late = [found async for found in temporal_deserted.list_workflows("WorkflowType = 'CreateSessionWorkflow'")]
         for found in late:
             handle = temporal_deserted.get_workflow_handle(found.id)
             while (status := (await handle.describe()).status) == WorkflowExecutionStatus.RUNNING:

@@ -19,11 +19,12 @@ from database.migrations import upgrade
 from database.sessions import Sessions
 from database.tables import leases
 from domain.avatars import AspectRatio
-from domain.failures import Refused
+from domain.failures import FailureCode, Refused
 
 Attempt = Callable[[AsyncEngine, Any], Awaitable[str]]
 """One attempt: its outcome as a word. A function of this module, so that another process can import it."""
 
+TRIES = 10
 _START_WITHIN_S = 60
 
 
@@ -143,7 +144,12 @@ async def _all(url: str, attempt: Attempt, share: Sequence[Any], barrier: Barrie
 
 
 async def _outcome(attempt: Attempt, engine: AsyncEngine, one: Any) -> str:
-    try:
-        return await attempt(engine, one)
-    except Refused as refusal:
-        return refusal.code.value
+    """The first answer; what a machine that is too busy did not answer in time is asked again, as a step is."""
+    for _ in range(TRIES):
+        try:
+            return await attempt(engine, one)
+        except Refused as refusal:
+            answer = refusal.code
+        if answer != FailureCode.TEMPORARILY_UNAVAILABLE:
+            break
+    return answer.value

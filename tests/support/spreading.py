@@ -13,10 +13,11 @@ from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).resolve().parents[1]
 
-SYSTEM = ("end_to_end/*.py",)
-"""Files whose tests share one system that runs."""
+SYSTEM = tuple(f"end_to_end/test_{name}.py" for name in ("audit", "refusals", "session"))
+"""Files whose tests share one system that runs: what every change should see."""
 
 ROOMS = (
+    "end_to_end/*.py",
     *(f"presence/test_{name}.py" for name in ("avatar_*", "join_refusals", "livekit_*", "pool")),
     *("cli/test_demo.py", "cli/test_dev.py", "test_compose_services.py"),
 )

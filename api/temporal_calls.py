@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -11,6 +13,7 @@ from temporalio.client import (
     RPCTimeoutOrCancelledError,
     WithStartWorkflowOperation,
     WorkflowUpdateFailedError,
+    WorkflowUpdateHandle,
     WorkflowUpdateStage,
 )
 from temporalio.exceptions import ApplicationError
@@ -31,6 +34,10 @@ TASK_WITHIN = timedelta(seconds=3)
 
 GRACE_S = 2.0
 """How much longer than a request's own time its answer is waited for: the workflow should be the one to say no."""
+AT_ONCE = 16
+"""Starts that one API process has under way. More are not done sooner: Temporal would answer all of them too late."""
+TURN_SHARE = 0.5
+"""The part of a request's own time that it may wait for its turn."""
 GIVE_UP_AFTER_S = 600.0
 """How long a cancellation is tried again while Temporal is away."""
 MAY_STILL_APPEAR_S = 30.0
@@ -131,6 +138,7 @@ class Starter:
         self._client = client
         self._canceller = canceller
         self._wait_s = wait_s
+        self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def answer(
         self,
@@ -143,24 +151,15 @@ class Starter:
     ) -> T:
         """The update's answer, or the refusal that the workflow raised.
 
-        CREATE_TIMED_OUT when its time is up; Unavailable if Temporal does not take the start in time, or goes away.
-        Whenever the answer is given up, the workflow is cancelled.
+        CREATE_TIMED_OUT when its time is up; Unavailable if its turn does not come, if Temporal does not take the start
+        in time, or goes away. Whenever the answer is given up, the workflow is cancelled.
         """
-        accepted = self._client.start_update_with_start_workflow(
-            update,
-            start_workflow_operation=start,
-            id=update_id,
-            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
-        )
+        seconds, began = within.total_seconds(), time.monotonic()
+        async with self._turn(seconds * TURN_SHARE):
+            handle = await self._accepted(start, update, workflow_id=workflow_id, update_id=update_id)
+        left_s = seconds + GRACE_S - (time.monotonic() - began)
         try:
-            handle = await bounded(accepted, self._wait_s)
-        except (TooLong, Unavailable) as error:
-            self._canceller.cancel(workflow_id)
-            raise Unavailable(f"Temporal did not take the request in time: {error}") from error
-        finally:
-            _quiet(start)
-        try:
-            return await bounded(handle.result(), within.total_seconds() + GRACE_S)
+            return await bounded(handle.result(), left_s)
         except WorkflowUpdateFailedError as error:
             raise refusal_of(error.cause) from error
         except TooLong:
@@ -170,9 +169,46 @@ class Starter:
             self._canceller.cancel(workflow_id)
             raise
 
+    @asynccontextmanager
+    async def _turn(self, within_s: float) -> AsyncIterator[None]:
+        """Wait for one of the few turns, in the order of the requests; what never began needs no undoing."""
+        try:
+            await asyncio.wait_for(self._turns.acquire(), within_s)
+        except TimeoutError:
+            raise Unavailable("too many requests are being started at once") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    async def _accepted(
+        self,
+        start: WithStartWorkflowOperation[W, Any],
+        update: UpdateMethodMultiParam[[W], T],
+        *,
+        workflow_id: str,
+        update_id: str,
+    ) -> WorkflowUpdateHandle[T]:
+        """The update that Temporal has taken."""
+        accepted = self._client.start_update_with_start_workflow(
+            update,
+            start_workflow_operation=start,
+            id=update_id,
+            wait_for_stage=WorkflowUpdateStage.ACCEPTED,
+        )
+        try:
+            return await bounded(accepted, self._wait_s)
+        except (TooLong, Unavailable) as error:
+            self._canceller.cancel(workflow_id)
+            raise Unavailable(f"Temporal did not take the request in time: {error}") from error
+        finally:
+            _quiet(start)
+
 
 def _quiet(start: WithStartWorkflowOperation[Any, Any]) -> None:
-    """Mark the operation's future as read, or asyncio logs 'never retrieved' after a failure."""
+    """Mark the operation's future as read, now or when a call that was given up settles it.
+
+    Else asyncio logs 'never retrieved' after a failure.
+    """
     future = start._workflow_handle  # noqa: SLF001 - the SDK offers no other way to read it without waiting
-    if future.done() and not future.cancelled():
-        future.exception()
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())

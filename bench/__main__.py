@@ -14,7 +14,19 @@ from bench.report import Row, line, table
 from bench.site import running_site
 from cli.console import print_whole
 
-GROUPS = ("faces", "renders", "creates", "rooms", "uploads", "reads", "media", "speech", "failover")
+GROUPS = (
+    "faces",
+    "renders",
+    "creates",
+    "rooms",
+    "uploads",
+    "reads",
+    "media",
+    "speech",
+    "failover",
+    "admission",
+    "ends",
+)
 ROUNDS = {
     "faces": 30,
     "renders": 20,
@@ -25,6 +37,8 @@ ROUNDS = {
     "media": 6,
     "speech": 8,
     "failover": 5,
+    "admission": 3,
+    "ends": 20,
 }
 ALONE = ("faces", "renders")
 """Groups that need no running system."""
@@ -55,6 +69,7 @@ async def measure(groups: tuple[str, ...], rounds: int | None, tell: Callable[[s
 
 
 def _measures() -> dict[str, Measure]:
+    from bench.admission import measure_admission, measure_ends  # noqa: PLC0415
     from bench.creates import measure_creates  # noqa: PLC0415
     from bench.failovers import measure_failovers  # noqa: PLC0415
     from bench.managed import measure_managed  # noqa: PLC0415
@@ -64,7 +79,9 @@ def _measures() -> dict[str, Measure]:
     from bench.uploads import measure_uploads  # noqa: PLC0415
 
     return {
+        "admission": measure_admission,
         "creates": measure_creates,
+        "ends": measure_ends,
         "failover": measure_failovers,
         "rooms": measure_managed,
         "uploads": measure_uploads,

@@ -7,6 +7,8 @@ nothing but a bare join of a room: what follows then meets a machine that is as 
 import asyncio
 import sys
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -90,6 +92,38 @@ class BareWorkflow:
         return self._join_ms
 
 
+@workflow.defn
+class WaitingWorkflow:
+    """Waits, and answers updates that do nothing."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+
+    @workflow.run
+    async def run(self) -> None:
+        """Until it is told to stop."""
+        await workflow.wait_condition(lambda: self._stopped)
+
+    @workflow.update
+    async def answer(self) -> str:
+        """Nothing."""
+        return "x"
+
+    @workflow.signal
+    def stop(self) -> None:
+        """Come to an end."""
+        self._stopped = True
+
+
+@asynccontextmanager
+async def waiting(client: Client) -> AsyncIterator[Callable[[], Awaitable[str]]]:
+    """A workflow that waits; what is given sends it one update."""
+    handle = await client.start_workflow(WaitingWorkflow.run, id=f"bench-{ULID()}", task_queue=QUEUE)
+    yield lambda: handle.execute_update(WaitingWorkflow.answer)
+    await handle.signal(WaitingWorkflow.stop)
+    await handle.result()
+
+
 async def update_with_start(client: Client, mix: str, join: dict[str, Any] | None = None) -> float:
     """The floor itself; the milliseconds of the join in it, 0 without one."""
     workflow_id = f"bench-{ULID()}"
@@ -114,7 +148,11 @@ async def main(address: str, role: str) -> None:
     else:
         runner = UnsandboxedWorkflowRunner()
         worker = Worker(
-            client, task_queue=QUEUE, workflows=[BareWorkflow], activities=[nothing], workflow_runner=runner
+            client,
+            task_queue=QUEUE,
+            workflows=[BareWorkflow, WaitingWorkflow],
+            activities=[nothing],
+            workflow_runner=runner,
         )
     async with worker:
         say(ready=True)

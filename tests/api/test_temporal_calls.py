@@ -198,6 +198,11 @@ class FakeTemporal:
     """What the wait for a result ends with; None waits for ever."""
     cancelled: list[str] = field(default_factory=list)
     tries: int = 0
+    under_way: int = 0
+    most: int = 0
+    """How many starts were under way at once."""
+    accepts: asyncio.Event | None = None
+    """Starts are accepted from then on; None: at once."""
 
     def get_workflow_handle(self, workflow_id: str) -> "FakeHandle":
         """A handle."""
@@ -205,6 +210,13 @@ class FakeTemporal:
 
     async def start_update_with_start_workflow(self, *_: object, **__: object) -> "FakeHandle":
         """Accept a create or an upload."""
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            if self.accepts is not None:
+                await self.accepts.wait()
+        finally:
+            self.under_way -= 1
         return FakeHandle(self, "")
 
 
@@ -288,6 +300,40 @@ async def test_whenever_the_answer_is_given_up_the_workflow_is_cancelled(
             await call(temporal, canceller)
         assert caught.value.code == code
         await eventually(lambda: temporal.cancelled == [workflow])
+
+
+async def test_creates_wait_for_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more than a few starts are under way at once; all the others come to it, and their own time goes on."""
+    monkeypatch.setattr(temporal_calls, "AT_ONCE", 3)
+    monkeypatch.setattr(temporal_calls, "GRACE_S", 0.05)
+    temporal = FakeTemporal(accepts=asyncio.Event(), lost=rpc_error(RPCStatusCode.UNAVAILABLE))
+    async with canceller_of(temporal) as canceller:
+        gateway = SessionsGateway(cast("Client", temporal), canceller, 5)
+        creates = [gateway.create(command(f"sess_{n}", create_within=timedelta(seconds=20))) for n in range(10)]
+        all_of_them = asyncio.gather(*creates, return_exceptions=True)
+        await eventually(lambda: temporal.under_way == 3)
+        temporal.accepts.set()  # type: ignore[union-attr]
+        assert all(isinstance(one, Unavailable) for one in await all_of_them)
+        await eventually(lambda: len(temporal.cancelled) == 10)
+    assert temporal.most == 3
+
+
+async def test_a_create_whose_turn_does_not_come_is_told_to_try_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of its own time it waits; then nothing was begun, and nothing is cancelled. A lost one frees its turn."""
+    monkeypatch.setattr(temporal_calls, "AT_ONCE", 1)
+    temporal = FakeTemporal(accepts=asyncio.Event())
+    async with canceller_of(temporal) as canceller:
+        gateway = SessionsGateway(cast("Client", temporal), canceller, 0.3)
+        first = asyncio.create_task(gateway.create(command("sess_1", create_within=timedelta(seconds=20))))
+        await eventually(lambda: temporal.under_way == 1)
+        with pytest.raises(Unavailable, match="at once"):
+            await gateway.create(command("sess_2", create_within=timedelta(seconds=0.1)))
+        with pytest.raises(Unavailable, match="in time"):
+            await first
+        await eventually(lambda: temporal.cancelled == ["sess_1"])
+        with pytest.raises(Unavailable, match="in time"):
+            await gateway.create(command("sess_3", create_within=timedelta(seconds=20)))
+    assert temporal.most == 1
 
 
 async def test_an_end_of_a_session_whose_workflow_is_gone_is_no_failure(temporal: Client) -> None:

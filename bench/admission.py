@@ -1,0 +1,183 @@
+"""Creates by the hundred, and ends, on avatar servers without avatars: what is measured is everything but media."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+from ulid import ULID
+
+from api.temporal_calls import AT_ONCE
+from bench.creates import mix_of
+from bench.floors import fake_avatars
+from bench.floors import temporal as floor
+from bench.floors.processes import child
+from bench.report import Goal, Row, row
+from bench.site import Site
+from database.avatar_servers import AvatarServers
+from database.engine import open_engine
+from domain.rooms import AVATAR_IDENTITY
+from runtime.settings import Settings
+
+SLOTS = 200
+TOO_MANY = 20
+FREE_WITHIN_S = 60.0
+AT_A_TIME = 8
+"""Ends that tidy up after a round."""
+
+Answers = list[httpx.Response]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fakes:
+    """A system whose only free slots are those of servers without avatars."""
+
+    site: Site
+    http: httpx.AsyncClient
+    servers: AvatarServers
+
+    async def creates(self, number: int) -> Answers:
+        """So many creates at once, each for a room of its own, that wait for no slot."""
+        return await asyncio.gather(*(self._create() for _ in range(number)))
+
+    async def _create(self) -> httpx.Response:
+        token = self.site.token(f"bench-{ULID()}", AVATAR_IDENTITY, avatar=True)
+        room = {"platform": "livekit", "url": self.site.running.livekit_url, "token": token}
+        wanted = {"avatar": self.site.avatar_id, "room": room, "wait_up_to": 0}
+        return await self.http.post("/v1/sessions", json=wanted)
+
+    async def end(self, session_id: str) -> float:
+        """POST end; the milliseconds to its answer."""
+        began = time.perf_counter()
+        (await self.http.post(f"/v1/sessions/{session_id}/end")).raise_for_status()
+        return (time.perf_counter() - began) * 1000
+
+    async def end_all(self, answers: Answers) -> None:
+        """End what was started, and wait until every slot is free again."""
+        few = asyncio.Semaphore(AT_A_TIME)
+
+        async def one(answer: httpx.Response) -> None:
+            async with few:
+                await self.end(session_of(answer))
+
+        await asyncio.gather(*(one(answer) for answer in answers if answer.status_code == httpx.codes.CREATED))
+        async with asyncio.timeout(FREE_WITHIN_S):
+            while (await self.servers.capacity())[0] < SLOTS:  # noqa: ASYNC110 - the database tells nobody
+                await asyncio.sleep(0.2)
+
+
+@asynccontextmanager
+async def fake_servers(site: Site) -> AsyncIterator[Fakes]:
+    """The system's own avatar server takes nothing meanwhile."""
+    address = Settings(data_dir=str(site.running.data_dir)).database_address
+    engine = open_engine(address)
+    servers = AvatarServers(engine)
+    own = [one.boot_id for one in await servers.listed() if one.live]
+    slots = str(SLOTS // fake_avatars.SERVERS)
+    limits = httpx.Limits(max_connections=None)
+    headers = {"x-api-key": site.running.api_key}
+    async with (
+        child("bench.floors.fake_avatars", address, site.running.temporal_address, slots),
+        child("bench.floors.temporal", site.running.temporal_address, "workflows"),
+        child("bench.floors.temporal", site.running.temporal_address, "remote"),
+        httpx.AsyncClient(base_url=site.running.api_url, headers=headers, timeout=90, limits=limits) as http,
+    ):
+        try:
+            for boot_id in own:
+                await servers.drain(boot_id)
+            yield Fakes(site=site, http=http, servers=servers)
+        finally:
+            for boot_id in own:
+                await servers.drain(boot_id, draining=False)
+            await engine.dispose()
+
+
+async def measure_admission(site: Site, rounds: int, tell: Callable[[str], None]) -> list[Row]:
+    """One row: creates a second of 200 at once. A round has 200 for as many slots, and then 220 for the same."""
+    ours, floors = list[float](), list[float]()
+    told: list[str] = []
+    async with fake_servers(site) as fakes:
+        mix = await _mix(fakes)
+        for number in range(rounds):
+            tell(f"admission: round {number + 1} of {rounds}")
+            began = time.perf_counter()
+            answers = await fakes.creates(SLOTS)
+            ours.append(made(answers) / (time.perf_counter() - began))
+            lost = SLOTS - made(answers)
+            await fakes.end_all(answers)
+            answers = await fakes.creates(SLOTS + TOO_MANY)
+            told.append(f"{said(answers)}" + (f", {lost} of {SLOTS} refused before" if lost else ""))
+            await fakes.end_all(answers)
+            began = time.perf_counter()
+            await _floor(site, mix)
+            floors.append(SLOTS / (time.perf_counter() - began))
+    note = f"{SLOTS + TOO_MANY} at once for {SLOTS} slots: " + "; ".join(told)
+    goal = Goal(least_ratio=0.8)
+    name = f"{SLOTS} at once, update-with-start, steps {mix}"
+    return [row("admission", ours, floors, unit="creates/s", reference_name=name, goal=goal, note=note)]
+
+
+async def measure_ends(site: Site, rounds: int, tell: Callable[[str], None]) -> list[Row]:
+    """One row: from POST end to its answer, beside an update of a workflow that does nothing."""
+    ours, floors = list[float](), list[float]()
+    async with fake_servers(site) as fakes, floor.waiting(site.temporal) as update:
+        for number in range(-1, rounds):
+            tell(f"ends: round {number + 1} of {rounds}")
+            [answer] = await fakes.creates(1)
+            answer.raise_for_status()
+            await asyncio.sleep(0.5)
+            took = await fakes.end(session_of(answer))
+            await asyncio.sleep(0.2)
+            began = time.perf_counter()
+            await update()
+            bare = (time.perf_counter() - began) * 1000
+            if number >= 0:
+                ours.append(took)
+                floors.append(bare)
+    goal = Goal(more=50)
+    return [row("end_answer", ours, floors, unit="ms", reference_name="an update that does nothing", goal=goal)]
+
+
+async def _floor(site: Site, mix: str) -> None:
+    """As many bare workflows, at the number under way at which the server is quickest."""
+    few = asyncio.Semaphore(AT_ONCE)
+
+    async def one() -> None:
+        async with few:
+            await floor.update_with_start(site.temporal, mix)
+
+    await asyncio.gather(*(one() for _ in range(SLOTS)))
+
+
+async def _mix(fakes: Fakes) -> str:
+    """The steps of one create."""
+    [answer] = await fakes.creates(1)
+    answer.raise_for_status()
+    history = await fakes.site.temporal.get_workflow_handle(session_of(answer)).fetch_history()
+    await fakes.end_all([answer])
+    return mix_of(history)
+
+
+def session_of(answer: httpx.Response) -> str:
+    """The session that was made."""
+    return str(answer.json()["session"]["session_id"])
+
+
+def made(answers: Answers) -> int:
+    """How many sessions were started."""
+    return sum(answer.status_code == httpx.codes.CREATED for answer in answers)
+
+
+def said(answers: Answers) -> str:
+    """How often which answer."""
+
+    def code(answer: httpx.Response) -> str:
+        if answer.status_code == httpx.codes.CREATED:
+            return "201"
+        error = answer.json()["error"]
+        return f"{answer.status_code} {error['code'] if isinstance(error, dict) else error}"
+
+    return ", ".join(f"{number} x {what}" for what, number in sorted(Counter(map(code, answers)).items()))

@@ -1,12 +1,8 @@
 """Ends that cannot be lost (design rule 14): whatever is away or in a race, one end, one reason, one row each."""
 
 import asyncio
-import sqlite3
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
@@ -18,6 +14,7 @@ from database.tables import plans
 from domain.session import EndReason
 from support import pictures
 from support.fault_bench import WITHIN_S, Bench, said_by
+from support.fault_causes import database_locked, storage_away
 from support.real_system import RealSystem, new_room
 
 Begin = Callable[[str, str], Bench]
@@ -26,32 +23,6 @@ AWAY_S = 10.0
 LONG_AWAY_S = 20.0
 PLAN_S = 4
 KEY = "gr_" + "f" * 40
-
-
-@asynccontextmanager
-async def database_locked(file: Path, seconds: float) -> AsyncIterator[None]:
-    """Nobody can write to the database, for at least so many seconds; who reads still can."""
-    with closing(sqlite3.connect(file, isolation_level=None, timeout=10)) as connection:
-        connection.execute("BEGIN EXCLUSIVE")
-        began = time.monotonic()
-        try:
-            yield
-            await asyncio.sleep(max(seconds - (time.monotonic() - began), 0))
-        finally:
-            connection.execute("ROLLBACK")
-
-
-@contextmanager
-def storage_away(folder: Path) -> Iterator[None]:
-    """A plain file stands where the object store was: it can be neither read nor written, not even by root."""
-    away = folder.with_name("objects-away")
-    folder.rename(away)
-    folder.write_bytes(b"")
-    try:
-        yield
-    finally:
-        folder.unlink()
-        away.rename(folder)
 
 
 def ends_of(bench: Bench, session_id: str) -> list[tuple[object, ...]]:

@@ -477,11 +477,13 @@ async def test_an_end_does_not_wait_for_an_avatar_that_will_not_leave(
     await eventually(lambda: "stay_in_room" in script.names)
     moving = asyncio.create_task(running.execute_update(CreateSessionWorkflow.move_away, MoveAway(boot_id=BOOT)))
     await eventually(lambda: script.names.count("lease_server") == 2)
-    async with asyncio.timeout(10):
-        ended = await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    try:
+        async with asyncio.timeout(10):
+            ended = await running.execute_update(CreateSessionWorkflow.end, EndSession())
+    finally:
+        over.set()
     assert ended.reason == EndReason.ENDED_BY_REQUEST
     assert script.names.count("join_room") == 1
-    over.set()
     await moving
     await outcome_of(running)
 

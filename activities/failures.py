@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from domain.failures import OUR_FAULT, RETRYABLE, NotYet, Refused, Unavailable
+from domain.failures import OUR_FAULT, RETRYABLE, NotYet, Refused, TimeUsedUp, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ def translated() -> Iterator[None]:
             refusal.message,
             *details,
             type=refusal.code,
-            non_retryable=refusal.code not in RETRYABLE,
+            non_retryable=refusal.code not in RETRYABLE or isinstance(refusal, TimeUsedUp),
             # An answer is no fault: the SDK then logs no stack trace and counts no failure.
             category=ApplicationErrorCategory.UNSPECIFIED if at_fault else ApplicationErrorCategory.BENIGN,
         ) from None

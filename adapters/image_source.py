@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from adapters.host_addresses import HostAddresses, Resolve
 from adapters.image_reading import MAX_BYTES
 from domain import public_addresses
-from domain.failures import FailureCode, Refused
+from domain.failures import FailureCode, Refused, TimeUsedUp
 from domain.picture_urls import PictureUrl, check_url, redirected
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ class PictureSource:
         """The picture's bytes, not looked at; Refused where they cannot be had, without the URL's path and query.
 
         IMAGE_URL_NOT_ALLOWED, IMAGE_URL_UNUSABLE and IMAGE_TOO_LARGE are final; after IMAGE_URL_UNREACHABLE the same
-        may succeed later.
+        may succeed later, but not within this create where the host took all the time that it had.
         """
         checked = check_url(url, self._vouched_for)
         try:
             async with asyncio.timeout(self._limits.seconds):
                 return await self._follow(checked)
         except TimeoutError:
-            raise Refused(
+            raise TimeUsedUp(
                 FailureCode.IMAGE_URL_UNREACHABLE,
                 "The picture's host took too long",
                 details={"reason": "time", "host": checked.host, "seconds_limit": self._limits.seconds},

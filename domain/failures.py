@@ -188,6 +188,10 @@ class Refused(Exception):
         self.details = dict(details) if details else None
 
 
+class TimeUsedUp(Refused):
+    """A refusal whose attempt took all the time that there is: the step is not tried again, whatever its code says."""
+
+
 class NotYet(Refused):
     """What is asked for is being made: the same request will succeed in a moment, and nothing is wrong."""
 

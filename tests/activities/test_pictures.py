@@ -12,7 +12,7 @@ from activities.faces import FaceActivities
 from activities.images import ImageActivities
 from adapters.face_alignment import PortraitMaker
 from adapters.image_decoding import ImageDecoder
-from adapters.image_source import PictureSource
+from adapters.image_source import FetchLimits, PictureSource
 from adapters.object_store import ObjectMissing, ObjectStore
 from contracts import steps
 from contracts.portraits import StoredObject
@@ -194,6 +194,23 @@ async def test_a_host_that_fails_is_no_fault_of_ours(
     assert (caught.value.type, caught.value.non_retryable) == (code, final)
     assert caught.value.category == ApplicationErrorCategory.BENIGN
     assert "face.png" not in repr((caught.value.message, caught.value.details))
+
+
+async def test_a_host_that_used_all_the_time_is_not_asked_again(store: ObjectStore, decoder: ImageDecoder) -> None:
+    """Its trouble could be another day's, but a create has no time for three times as long."""
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        source = PictureSource({f"127.0.0.1:{port}"}, limits=FetchLimits(seconds=0.2))
+        asked = await staged_address(store, f"http://127.0.0.1:{port}/face.png")
+        with pytest.raises(ApplicationError) as caught:
+            await ImageActivities(source, decoder, store).fetch_image(asked)
+        await source.aclose()
+    assert (caught.value.type, caught.value.non_retryable) == ("IMAGE_URL_UNREACHABLE", True)
 
 
 async def staged_address(store: ObjectStore, address: str) -> steps.FetchImageInput:

@@ -34,7 +34,7 @@ TASK_WITHIN = timedelta(seconds=3)
 
 GRACE_S = 2.0
 """How much longer than a request's own time its answer is waited for: the workflow should be the one to say no."""
-AT_ONCE = 16
+AT_ONCE = 8
 """Starts that one API process has under way. More are not done sooner: Temporal would answer all of them too late."""
 TURN_SHARE = 0.5
 """The part of a request's own time that it may wait for its turn."""

@@ -139,6 +139,8 @@ class Starter:
         self._canceller = canceller
         self._wait_s = wait_s
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._refused_at = float("-inf")
+        """When Temporal last did not take a start, unless it has taken one since."""
 
     async def answer(
         self,
@@ -171,12 +173,18 @@ class Starter:
 
     @asynccontextmanager
     async def _turn(self, within_s: float) -> AsyncIterator[None]:
-        """Wait for one of the few turns, in the order of the requests; what never began needs no undoing."""
+        """Wait for one of the few turns, in the order of the requests; what never began needs no undoing.
+
+        Who waits while Temporal stops to take starts is told so with the first of them: all would be too late.
+        """
+        began = time.monotonic()
         try:
             await asyncio.wait_for(self._turns.acquire(), within_s)
         except TimeoutError:
             raise Unavailable("too many requests are being started at once") from None
         try:
+            if self._refused_at > began:
+                raise Unavailable("Temporal takes no requests")
             yield
         finally:
             self._turns.release()
@@ -197,8 +205,11 @@ class Starter:
             wait_for_stage=WorkflowUpdateStage.ACCEPTED,
         )
         try:
-            return await bounded(accepted, self._wait_s)
+            handle = await bounded(accepted, self._wait_s)
+            self._refused_at = float("-inf")
+            return handle
         except (TooLong, Unavailable) as error:
+            self._refused_at = time.monotonic()
             self._canceller.cancel(workflow_id)
             raise Unavailable(f"Temporal did not take the request in time: {error}") from error
         finally:

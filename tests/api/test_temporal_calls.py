@@ -199,6 +199,7 @@ class FakeTemporal:
     cancelled: list[str] = field(default_factory=list)
     tries: int = 0
     under_way: int = 0
+    started: int = 0
     most: int = 0
     """How many starts were under way at once."""
     accepts: asyncio.Event | None = None
@@ -210,6 +211,7 @@ class FakeTemporal:
 
     async def start_update_with_start_workflow(self, *_: object, **__: object) -> "FakeHandle":
         """Accept a create or an upload."""
+        self.started += 1
         self.under_way += 1
         self.most = max(self.most, self.under_way)
         try:
@@ -334,6 +336,23 @@ async def test_a_create_whose_turn_does_not_come_is_told_to_try_again(monkeypatc
         with pytest.raises(Unavailable, match="in time"):
             await gateway.create(command("sess_3", create_within=timedelta(seconds=20)))
     assert temporal.most == 1
+
+
+async def test_who_waits_while_temporal_is_away_is_told_with_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many creates at once are all answered within the time of one; the next is tried again."""
+    monkeypatch.setattr(temporal_calls, "AT_ONCE", 2)
+    temporal = FakeTemporal(accepts=asyncio.Event())
+    async with canceller_of(temporal) as canceller:
+        gateway = SessionsGateway(cast("Client", temporal), canceller, 1.0)
+        wanted = [command(f"sess_{number}", create_within=timedelta(seconds=30)) for number in range(20)]
+        began = asyncio.get_running_loop().time()
+        answers = await asyncio.gather(*(gateway.create(one) for one in wanted), return_exceptions=True)
+        assert asyncio.get_running_loop().time() - began < 10  # one after the other it would be as many seconds
+        assert all(isinstance(answer, Unavailable) for answer in answers)
+        assert temporal.started == 2
+        with pytest.raises(Unavailable):
+            await gateway.create(wanted[0])
+        assert temporal.started == 3
 
 
 async def test_an_end_of_a_session_whose_workflow_is_gone_is_no_failure(temporal: Client) -> None:

@@ -93,7 +93,7 @@ def test_a_bad_message_is_told_what_is_wrong(text: str, said: str) -> None:
 
 
 def test_an_init_is_read_in_both_forms() -> None:
-    """The older documents put everything into `config` (contract.md, section 6)."""
+    """Row `token field` (contract 11): the older documents put everything into `config`, as `access_token`."""
     flat = {"type": "session.init", "session_id": "sess_1", "session_token": "t"}
     old = {"type": "session.init", "config": {"session_id": "sess_1", "access_token": "t", "room": {"platform": "x"}}}
     for said in (flat, old):
@@ -113,7 +113,7 @@ def test_sound_before_the_token_is_no_sound() -> None:
 
 
 def test_a_hundred_megabytes_are_not_held() -> None:
-    """The sound goes into a file as it comes."""
+    """Row `max WebSocket message` (contract 11): 100 MB, and the sound goes into a file as it comes."""
     piece = base64.b64encode(bytes(48 * 1024)).decode()
     reader = MessageReader()
     tracemalloc.start()

@@ -268,7 +268,10 @@ async def test_the_end_of_the_session_closes_the_socket(site: Site) -> None:
 
 @pytest.mark.parametrize("how", ["goodbye", "lost"])
 async def test_the_loss_of_the_socket_is_told(site: Site, speaker: Speaker, how: str) -> None:
-    """At once after a goodbye, after the grace where the connection broke."""
+    """Row `WebSocket disconnect ends the session` (contract 11): only of one that had been opened.
+
+    At once after a goodbye, after the grace where the connection broke.
+    """
     session = await site.session()
     async with initialised(site, session) as client:
         speaker.line.told(await site.address(session["session_id"]))

@@ -125,7 +125,10 @@ DAILY = {"platform": "daily", "url": "https://greenroom.daily.co/stage", "token"
 
 
 def test_a_room_of_daily_is_taken_where_the_operator_switched_them_on() -> None:
-    """With its platform, an address without the token that people copy along, and the avatar's name."""
+    """Row `when the avatar joins` (contract 11): at create, like any other room.
+
+    With its platform, an address without the token that people copy along, and the avatar's name.
+    """
     sent = {**DAILY, "url": "https://Greenroom.daily.co/stage/?t=secret#x", "display_name": "Sara"}
     room = check_room(RoomRequest(**sent), DAILY_HOSTS, daily=True)
     assert (room.platform, room.url, room.display_name) == ("daily", "https://greenroom.daily.co/stage", "Sara")

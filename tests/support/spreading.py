@@ -13,8 +13,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).resolve().parents[1]
 
-SYSTEM = tuple(f"end_to_end/test_{name}.py" for name in ("audit", "refusals", "session"))
-"""Files whose tests share one system that runs: what every change should see."""
+SYSTEM = ("end_to_end/test_session.py",)
+"""The story of whole sessions on a running system: what every change should see."""
 
 ROOMS = (
     "end_to_end/*.py",

@@ -26,6 +26,9 @@ ROOMS = (
 WHICH = "PYTEST_ROOMS"
 """Set to `only` by `make rooms`, to `none` by `make test`; without it every test runs that is asked for."""
 
+LONG = ("workflows", "worker", "cli", "replay", "runtime")
+"""Folders of files that take long each: begun last, one of them would be waited for alone."""
+
 YIELDING = 10
 """How much nicer a process is from its first test on in which nothing moves: pictures are not to wait for it."""
 
@@ -56,7 +59,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put moving pictures first: what they need of the cores is there from the beginning, and they take longest."""
     order = ("rooms", "system", "")
-    items.sort(key=lambda item: order.index(kind(place(item))))
+    items.sort(key=lambda item: (order.index(kind(place(item))), place(item).parts[0] not in LONG))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -223,7 +223,7 @@ async def test_nobody_is_gone_while_the_connection_is_interrupted(
     fake: FakeDaily, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who comes back with it was never away, and the avatar asks whether it still belongs there."""
-    monkeypatch.setattr("presence.rooms.daily_census.SETTLE_S", 0.1)
+    monkeypatch.setattr("presence.rooms.census.SETTLE_S", 0.1)
     stay = await Stay(fake).enter()
     returns: list[int] = []
     stay.room.on_return(lambda: returns.append(1))

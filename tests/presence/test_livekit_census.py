@@ -60,7 +60,7 @@ def test_kinds_count_as_the_contract_says() -> None:
 
 async def test_nobody_is_gone_while_the_sdk_reconnects(monkeypatch: pytest.MonkeyPatch) -> None:
     """The SDK takes everybody out of the room and puts them back: no change, unless somebody really stayed away."""
-    monkeypatch.setattr("presence.rooms.livekit_census.SETTLE_S", 0.05)
+    monkeypatch.setattr("presence.rooms.census.SETTLE_S", 0.05)
     room, census, seen = watched()
     room.enter("stays")
     room.enter("goes")
@@ -79,7 +79,7 @@ async def test_nobody_is_gone_while_the_sdk_reconnects(monkeypatch: pytest.Monke
 
 async def test_a_room_that_was_left_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the end nothing is reported, not even by a timer that was set before."""
-    monkeypatch.setattr("presence.rooms.livekit_census.SETTLE_S", 0.01)
+    monkeypatch.setattr("presence.rooms.census.SETTLE_S", 0.01)
     room, census, seen = watched()
     census.open()
     room.emit("reconnected")

@@ -16,6 +16,7 @@ from contracts.session_workflow import workflow_id
 from contracts.upload_workflow import upload_workflow_id
 from database.leftovers import Leftovers
 from database.sessions import Sessions
+from domain.avatars import STAGING
 from domain.failures import Refused, Unavailable
 from domain.ids import is_session_id
 from domain.rooms import room_name
@@ -23,7 +24,6 @@ from domain.session import EndReason
 
 log = logging.getLogger(__name__)
 
-STAGING = "staging"
 STAGED_FOR = timedelta(seconds=20)
 """A picture is staged before its workflow starts, which Temporal has 5 s to take."""
 AT_MOST = 500

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from adapters.object_store import ObjectStore, sha256_of
 from contracts.portraits import StoredObject
 from contracts.session_workflow import NewPicture
+from domain.avatars import STAGING
 from domain.failures import FailureCode, Refused, Unavailable
 from domain.ids import is_avatar_id
 from domain.picture_urls import check_url
@@ -16,8 +17,6 @@ from domain.picture_urls import check_url
 MAX_IMAGE_BYTES = 10 * 2**20
 SHORTEST_BASE64 = 100
 """Characters. Shorter than any picture; shorter texts are taken for mistyped avatar ids."""
-
-STAGING = "staging"
 
 
 def is_url(text: str) -> bool:

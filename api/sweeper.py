@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from adapters.object_store import SCRATCH, ObjectStore
 from api.deletion import sweep_deleted
-from api.pictures import STAGING
 from database.avatars import Avatars
 from database.creates import Creates
+from domain.avatars import STAGING
 from domain.failures import Unavailable
 
 log = logging.getLogger(__name__)

@@ -21,6 +21,7 @@ from database.instants import Instant, db_now, from_now
 from database.migrations import is_current
 from database.tables import avatar_servers, avatars, leases, session_events, sessions, slots
 from database.usage import UsageReading
+from domain.avatars import STAGING
 from domain.failures import Unavailable
 from domain.ids import is_avatar_id, is_session_id
 from domain.invariants import MEANINGS, Breach, Facts, found
@@ -135,7 +136,7 @@ class Looker:
 
     async def _staged(self, running: frozenset[str]) -> tuple[str, ...]:
         """Owners of staged pictures that nobody works on, an upload's by its avatar."""
-        old = await self.store.prefixes_older_than("staging", STORED_FOR)
+        old = await self.store.prefixes_older_than(STAGING, STORED_FOR)
         owners = (prefix.rpartition("/")[2] for prefix in old)
         return tuple(owner for owner in owners if owner not in running and f"upload-{owner}" not in running)
 

@@ -104,6 +104,10 @@ class Avatar:
         return ["user_exclusive", f"user_{self.account_id}"] if self.account_id else ["public"]
 
 
+STAGING = "staging"
+"""Below which key lies, by session or avatar, what a create or an upload is working on."""
+
+
 def pictures_of(avatar_id: str) -> str:
     """Below which key of the object store an avatar's pictures lie."""
     return f"avatars/{avatar_id}"

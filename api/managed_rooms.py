@@ -41,11 +41,8 @@ class ManagedRooms:
 
 def managed_rooms(settings: Settings) -> ManagedRooms | None:
     """The rooms of the operator's own LiveKit server; None where none is set."""
-    if not settings.livekit_url:
-        return None
-    key, secret = settings.livekit_api_key, settings.livekit_api_secret
-    access = LiveKitAccess(url=settings.livekit_url, api_key=key, api_secret=secret)
-    return ManagedRooms(access, settings.public_livekit_url)
+    access = settings.livekit_access
+    return ManagedRooms(LiveKitAccess(**access), settings.public_livekit_url) if access else None
 
 
 def requested_room(

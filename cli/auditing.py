@@ -86,12 +86,7 @@ class Looker:
         stack.push_async_callback(store.aclose)
         rooms = None
         if settings.livekit_url and settings.livekit_api_key:
-            access = LiveKitAccess(
-                url=settings.livekit_url,
-                api_key=settings.livekit_api_key,
-                api_secret=settings.livekit_api_secret,
-            )
-            rooms = LiveKitRooms(access)
+            rooms = LiveKitRooms(LiveKitAccess(**settings.livekit_access))
             stack.push_async_callback(rooms.aclose)
         try:
             temporal = await connect(environ)

@@ -131,10 +131,7 @@ async def look_at_store(settings: Settings) -> str:
 
 async def look_at_livekit(settings: Settings) -> str:
     """Rooms can be made on it."""
-    access = LiveKitAccess(
-        url=settings.livekit_url, api_key=settings.livekit_api_key, api_secret=settings.livekit_api_secret
-    )
-    rooms = LiveKitRooms(access)
+    rooms = LiveKitRooms(LiveKitAccess(**settings.livekit_access))
     try:
         await rooms.check()
     except Unavailable as trouble:

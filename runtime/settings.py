@@ -263,6 +263,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return parse_hosts(self.picture_hosts)
 
     @property
+    def livekit_access(self) -> dict[str, str]:
+        """The operator's LiveKit server by the words of `LiveKitAccess`; empty where none is set."""
+        if not self.livekit_url:
+            return {}
+        return {"url": self.livekit_url, "api_key": self.livekit_api_key, "api_secret": self.livekit_api_secret}
+
+    @property
     def public_livekit_url(self) -> str:
         """How clients reach the operator's LiveKit server; empty where none is set."""
         return self.livekit_public_url or self.livekit_url

@@ -98,7 +98,5 @@ def _webhook_sealer(settings: Settings) -> Sealer | None:
 
 def _livekit_rooms(settings: Settings) -> LiveKitRooms | None:
     """The operator's own LiveKit server, if one is set."""
-    if not settings.livekit_url:
-        return None
-    key, secret = settings.livekit_api_key, settings.livekit_api_secret
-    return LiveKitRooms(LiveKitAccess(url=settings.livekit_url, api_key=key, api_secret=secret))
+    access = settings.livekit_access
+    return LiveKitRooms(LiveKitAccess(**access)) if access else None

@@ -271,11 +271,14 @@ async def test_a_cancelled_join_leaves_nobody_in_the_room(
     livekit_server: LiveKitServer, media_pool: MediaPool, make_join: Callable[..., Join], room_name: str
 ) -> None:
     """Whenever a join is called off, its process leaves, even in the midst of the connect."""
-    for seconds in (0.0, 0.03, 0.1, 0.3):
+    for seconds in (0.0, 0.03, 0.1, 0.2):
         process = await media_pool.take()
         joining = asyncio.create_task(process.join(make_join(livekit_server)))
         await asyncio.sleep(seconds)
-        joining.cancel()
+        if not joining.cancel():  # on a fast machine it has joined by now, and nothing is left to call off
+            assert seconds == 0.2
+            await process.leave("ended_by_request")
+            continue
         with pytest.raises(asyncio.CancelledError):
             await joining
         async with asyncio.timeout(12):

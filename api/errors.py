@@ -47,6 +47,7 @@ STATUS: dict[FailureCode, int] = {
     FailureCode.CONCURRENCY_LIMIT_REACHED: 429,
     FailureCode.TOO_MANY_REQUESTS: 429,
     FailureCode.INTERNAL_ERROR: 500,
+    FailureCode.ADMISSIONS_FROZEN: 503,
     FailureCode.AT_CAPACITY: 503,
     FailureCode.SERVER_LOST: 503,
     FailureCode.LEASE_REVOKED: 503,
@@ -94,7 +95,8 @@ def answer(refusal: Refused) -> Body:
         return Response(RateLimitedView(error=refusal.message), status_code=status, headers={"Retry-After": wait})
     suggestion = SUGGESTIONS.get(refusal.code)
     body = ErrorBody(message=refusal.message, code=refusal.code, suggestion=suggestion, details=refusal.details)
-    headers = {"Retry-After": RETRY_AFTER_S} if status in PASSING else {}
+    wait = str((refusal.details or {}).get("retry_after_seconds", RETRY_AFTER_S))
+    headers = {"Retry-After": wait} if status in PASSING else {}
     return Response(ErrorView(error=body), status_code=status, headers=headers)
 
 

@@ -5,7 +5,8 @@ from importlib import import_module
 import click
 
 COMMANDS = {
-    "accounts": "cli.accounts:accounts_group",
+    "accounts": "cli.accounts.accounts:accounts_group",
+    "admissions": "cli.operators.freezing:admissions_group",
     "api": "cli.processes:api_command",
     "audit": "cli.audit:audit_command",
     "avatars": "cli.avatars:avatars_group",
@@ -14,13 +15,14 @@ COMMANDS = {
     "doctor": "cli.doctor:doctor_command",
     "errors": "cli.errors:errors_command",
     "faces": "cli.faces:faces_group",
-    "keys": "cli.accounts:keys_group",
+    "keys": "cli.accounts.keys:keys_group",
     "migrate": "cli.processes:migrate_command",
-    "plans": "cli.accounts:plans_group",
+    "plans": "cli.accounts.plans:plans_group",
     "render": "cli.render:render_command",
     "servers": "cli.servers:servers_group",
     "sessions": "cli.servers:sessions_group",
     "setup": "cli.setup_command:setup_command",
+    "usage": "cli.accounts.usage:usage_group",
     "webhooks": "cli.webhooks:webhooks_group",
     "worker": "cli.processes:worker_command",
 }

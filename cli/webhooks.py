@@ -1,6 +1,5 @@
 """`greenroom webhooks`: whom accounts have told of what happens; the running sessions worker does the telling."""
 
-import re
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -8,23 +7,7 @@ from pathlib import Path
 import click
 
 from cli.avatars import data_dir_option, environ_of, run
-
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-
-
-class Length(click.ParamType[timedelta]):
-    """A length of time: a number and one of s, m, h, d."""
-
-    name = "LENGTH"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
-        """The length, or click's error."""
-        if isinstance(value, timedelta):
-            return value
-        parts = re.fullmatch(r"([0-9]{1,6})([smhd])", str(value))
-        if parts is None:
-            self.fail(f"{value!r} is no length of time: write 30s, 10m, 24h or 7d.", param, ctx)
-        return timedelta(**{UNITS[parts[2]]: int(parts[1])})
+from cli.options import Length
 
 
 @click.group("webhooks")

@@ -30,6 +30,10 @@ class Account:
     created_at: datetime
     plan_since: datetime | None
     closed_at: datetime | None
+    nobody_joined_s: float | None
+    """This and the two that follow are timers of its own; None: as its plan says."""
+    participants_left_s: float | None
+    agent_left_s: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +83,11 @@ class AccountAdmin:
             if await connection.scalar(plan) is None:
                 raise Refused(FailureCode.NOT_FOUND, f"there is no plan {plan_key}")
             await _change(connection, account_id, {"plan_key": plan_key, "plan_since": db_now()})
+
+    async def set_timers(self, account_id: str, changes: Mapping[str, float | None]) -> None:
+        """Change an account's own timers, by their columns; None: as its plan says."""
+        async with writing(self._engine) as connection:
+            await _change(connection, account_id, changes)
 
     async def close(self, account_id: str) -> list[str]:
         """Close an account: its keys are revoked, nothing is admitted any more. Its sessions that have not ended."""

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database.accounts import places_taken
 from database.audit import SessionStep, audit, refusal_of_ended
+from database.freezes import is_frozen
 from database.instants import db_now, from_now
 from database.minutes import minutes_in
 from database.standing import Standing
@@ -34,16 +35,29 @@ class Admission:
     """Held for this session; None: its plan has no limit."""
 
 
-async def count_places(connection: AsyncConnection, session_id: str, standing: Standing) -> tuple[Concurrency, bool]:
+@dataclass(frozen=True, kw_only=True)
+class Counted:
+    """What an admission finds."""
+
+    concurrency: Concurrency
+    admitted: bool
+    """The session itself is in it already."""
+    frozen: bool
+    """Nobody of this account is admitted now."""
+
+
+async def count_places(connection: AsyncConnection, session_id: str, standing: Standing) -> Counted:
     """The account's concurrency, and whether the session is in it already; one that has ended is refused."""
     mine = sessions.c.session_id == session_id
     status = select(sessions.c.status).where(mine).scalar_subquery()
     reason = select(sessions.c.end_reason).where(mine).scalar_subquery()
-    query = select(places_taken(standing.account_id), status.label("status"), reason.label("end_reason"))
+    frozen = is_frozen(standing.account_id).label("frozen")
+    query = select(places_taken(standing.account_id), status.label("status"), reason.label("end_reason"), frozen)
     row = (await connection.execute(query)).one()
     if row.status == SessionStatus.ENDED:
         raise refusal_of_ended(row.end_reason, otherwise=FailureCode.CREATE_CANCELLED)
-    return Concurrency(current=row.places_taken, max=standing.plan.max_concurrent_sessions), row.status is not None
+    concurrency = Concurrency(current=row.places_taken, max=standing.plan.max_concurrent_sessions)
+    return Counted(concurrency=concurrency, admitted=row.status is not None, frozen=row.frozen)
 
 
 async def repeated(

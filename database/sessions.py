@@ -22,6 +22,7 @@ from database.admission import (
 from database.audit import SessionStep, audit, refusal_of_ended
 from database.ends import end_session
 from database.engine import reading, writing
+from database.freezes import refusal_of_frozen
 from database.instants import db_now
 from database.pictures import take_picture
 from database.standing import standing_of
@@ -79,18 +80,21 @@ class Sessions:
 
         It gets `remaining_seconds` to start in. With `picture` the avatar is yet to be made, of that id. A session that
         will replace another, by its `duplicate_key`, shares its place. Refused without a trace: ACCOUNT_CLOSED,
-        AVATAR_NOT_FOUND, AVATAR_ACCESS_DENIED, PLAN_REQUIRED, AVATAR_LIMIT_REACHED, CONCURRENCY_LIMIT_REACHED,
-        INSUFFICIENT_MINUTES, CREATE_TIMED_OUT. A session that has ended answers the failure that it ended by, else
-        CREATE_CANCELLED.
+        ADMISSIONS_FROZEN, AVATAR_NOT_FOUND, AVATAR_ACCESS_DENIED, PLAN_REQUIRED, AVATAR_LIMIT_REACHED,
+        CONCURRENCY_LIMIT_REACHED, INSUFFICIENT_MINUTES, CREATE_TIMED_OUT. A session that has ended answers the failure
+        that it ended by, else CREATE_CANCELLED.
         """
         wanted: dict[str, Any] = {"account_id": account_id, "avatar_id": avatar_id}
         wanted |= {"aspect_ratio": aspect_ratio, "metadata": dict(metadata), "duplicate_key": duplicate_key or None}
         async with writing(self._engine) as connection:
-            standing = await standing_of(connection, account_id, lock=True)
-            concurrency, admitted = await count_places(connection, session_id, standing)
-            if admitted:
+            standing = await standing_of(connection, account_id, lock=True, admits=True)
+            found = await count_places(connection, session_id, standing)
+            concurrency = found.concurrency
+            if found.admitted:
                 return await repeated(connection, session_id, standing, concurrency)
             standing.check_open()
+            if found.frozen:
+                raise await refusal_of_frozen(connection, account_id)
             if picture:
                 await take_picture(connection, avatar_id, standing)
             else:

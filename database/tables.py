@@ -373,3 +373,13 @@ control_lines = Table(
     Column("opened_at", Instant, nullable=False),
 )
 """Sessions that a client controls by a socket, or once did."""
+
+admission_freezes = Table(
+    "admission_freezes",
+    METADATA,
+    Column("scope", String, primary_key=True),  # an account's id, or empty: everybody
+    Column("reason", String, nullable=False),  # told to clients
+    Column("since", Instant, nullable=False),
+    Column("until", Instant),  # NULL: until it is thawed
+)
+"""While a row counts nobody of its scope is admitted; what runs goes on."""

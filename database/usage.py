@@ -4,16 +4,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from database.accounts import places_taken
+from database.audit import SessionStep
 from database.engine import reading
 from database.minutes import minutes_in, served_ms_of
 from database.pictures import pictures_used
 from database.sessions import session_of, with_bills
 from database.standing import standing_of
-from database.tables import charges, minute_packs, sessions
+from database.tables import charges, minute_packs, session_events, sessions
 from domain.billing import Minutes, minutes_of
 from domain.plans import Concurrency, Period, Plan
 from domain.session import Session
@@ -57,12 +58,28 @@ class UsageReading:
                 sessions=await _running(connection, account_id),
             )
 
-    async def breaches(self) -> list[str]:
-        """A sentence for each bill that cannot be recomputed from what was served (invariant I3); none if all can."""
+    async def breaches(self, account_id: str | None = None) -> list[str]:
+        """A sentence for each bill that cannot be recomputed from what was served (invariant I3); none if all can.
+
+        Of one account, or of all.
+        """
+        bills, bought = _BILLED, select(minute_packs)
+        if account_id is not None:
+            bills = bills.where(sessions.c.account_id == account_id)
+            bought = bought.where(minute_packs.c.account_id == account_id)
         async with reading(self._engine) as connection:
-            billed = (await connection.execute(_BILLED)).all()
-            packs = (await connection.execute(select(minute_packs))).all()
+            billed = (await connection.execute(bills)).all()
+            packs = (await connection.execute(bought)).all()
         return [*_wrong_bills(billed), *_wrong_packs(billed, packs)]
+
+    async def billed(self, account_id: str | None = None) -> tuple[int, int]:
+        """How many bills the ledger has, and their minutes; of one account, or of all."""
+        query = select(func.count(), func.coalesce(func.sum(charges.c.minutes), 0))
+        if account_id is not None:
+            query = query.where(charges.c.account_id == account_id)
+        async with reading(self._engine) as connection:
+            number, minutes = (await connection.execute(query)).one()
+        return int(number), int(minutes)
 
 
 async def _running(connection: AsyncConnection, account_id: str) -> list[Session]:
@@ -84,8 +101,13 @@ _BILLED = (
         charges.c.purchased_minutes,
         charges.c.packs,
         served_ms_of(sessions.c.session_id).label("leased_ms"),
+        session_events.c.details.label("told"),
     )
     .outerjoin(charges, charges.c.session_id == sessions.c.session_id)
+    .outerjoin(
+        session_events,
+        and_(session_events.c.session_id == sessions.c.session_id, session_events.c.step == SessionStep.ENDED),
+    )
     .where(or_(sessions.c.started_at.is_not(None), charges.c.session_id.is_not(None)))
 )
 
@@ -103,6 +125,9 @@ def _wrong_bills(rows: Sequence[Row[Any]]) -> Iterator[str]:
         whole = minutes_of(served)
         if row.minutes not in (whole, whole if row.reserved_minutes is None else min(whole, row.reserved_minutes)):
             yield f"{name} was billed {row.minutes} minutes for {served} ms"
+        told = row.told or {}
+        if {**told, "served_ms": row.served_ms, "minutes": row.minutes} != told:
+            yield f"{name} was billed {row.minutes} minutes for {row.served_ms} ms, its audit trail says {told}"
         if row.purchased_minutes != sum(row.packs.values()):
             yield f"{name} was billed {row.purchased_minutes} bought minutes, its packs say {row.packs}"
 

@@ -77,6 +77,7 @@ class FailureCode(StrEnum):
     ROOM_JOIN_FAILED = "ROOM_JOIN_FAILED"
 
     # Ourselves
+    ADMISSIONS_FROZEN = "ADMISSIONS_FROZEN"
     AT_CAPACITY = "AT_CAPACITY"
     SERVER_LOST = "SERVER_LOST"
     LEASE_REVOKED = "LEASE_REVOKED"
@@ -95,6 +96,7 @@ RETRYABLE = OUR_FAULT | {FailureCode.IMAGE_URL_UNREACHABLE, FailureCode.WEBHOOK_
 _NOT_FINAL = RETRYABLE | {
     FailureCode.TOO_MANY_REQUESTS,
     FailureCode.CONCURRENCY_LIMIT_REACHED,
+    FailureCode.ADMISSIONS_FROZEN,
     FailureCode.AT_CAPACITY,
     FailureCode.SERVER_LOST,
     FailureCode.LEASE_REVOKED,
@@ -152,6 +154,7 @@ SUGGESTIONS: Mapping[FailureCode, str] = {
     ),
     FailureCode.ROOM_ENCRYPTED: "Use a room without end-to-end encryption; the avatar has no key for it.",
     FailureCode.ROOM_JOIN_FAILED: "Check that the token allows publishing, and try again.",
+    FailureCode.ADMISSIONS_FROZEN: "Try again after the seconds that `Retry-After` says; running sessions go on.",
     FailureCode.AT_CAPACITY: "Try again shortly; a slot is freed whenever a session ends.",
     FailureCode.SERVER_LOST: "Try again; the avatar server stopped, and another one takes over.",
     FailureCode.LEASE_REVOKED: "Try again; the avatar server lost this session before it started.",

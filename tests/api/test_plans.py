@@ -6,9 +6,10 @@ from sqlalchemy import func, insert, select, update
 
 from api.auth import key_hash
 from database.engine import reading, writing
+from database.freezes import Freezes
 from database.tables import accounts, api_keys, plans, sessions
 from domain.plans import UNLIMITED
-from support.api_system import ROOM, ApiSystem, new_picture
+from support.api_system import KEY, ROOM, ApiSystem, new_picture
 
 
 async def plan_of(api: ApiSystem, key: str, plan: str) -> None:
@@ -148,3 +149,24 @@ async def test_the_answer_to_a_create_counts_minutes_and_places(api_system: ApiS
     status, _ = await api_system.request("POST", f"/v1/sessions/{session_id}/end", key=key)
     assert status == 200
     assert await sessions_of(api_system, key) == 1
+
+
+async def test_frozen_admissions(api_system: ApiSystem) -> None:
+    """A create is 503 with the operator's words and `Retry-After`, and leaves nothing; a session that runs goes on."""
+    await api_system.a_slot_is_free()
+    body = {"avatar": await api_system.avatar(), "room": ROOM}
+    _, answer = await api_system.request("POST", "/v1/sessions", json=body)
+    path = f"/v1/sessions/{answer['session']['session_id']}"
+    freezes, before = Freezes(api_system.engine), await api_system.traces()
+    await freezes.freeze(api_system.account_id, "back at ten", seconds=120)
+    try:
+        refused = await api_system.http.post("/v1/sessions", json={**body, "n": 1}, headers={"x-api-key": KEY})
+        assert (refused.status_code, refused.json()["error"]["code"]) == (503, "ADMISSIONS_FROZEN")
+        assert "back at ten" in refused.json()["error"]["message"]
+        assert 100 < int(refused.headers["Retry-After"]) <= 120
+        _, running = await api_system.request("GET", path)
+        assert running["session"]["status"] == "started"
+        assert await api_system.traces() == before
+    finally:
+        await freezes.thaw(api_system.account_id)
+        await api_system.request("POST", f"{path}/end")

@@ -6,20 +6,21 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import select
+from sqlalchemy import Executable, select, update
 from temporalio.client import Client
 
 from api.auth import key_hash
 from api.key_use import KeyUse
-from cli.accounts import close
+from cli.accounts.closing import close
 from cli.main import main
 from database.account_admin import AccountAdmin
 from database.accounts import Accounts
-from database.engine import open_engine, reading
+from database.engine import open_engine, reading, writing
 from database.migrations import migrate
-from database.tables import api_keys
+from database.tables import api_keys, charges
+from domain.leases import Serving
 from support.api_system import ROOM, ApiSystem, environment, new_picture
-from support.databases import sqlite_url
+from support.databases import Database, sqlite_url
 
 
 @pytest.fixture
@@ -69,6 +70,70 @@ def test_an_account_its_keys_and_its_minutes(url: str) -> None:
     said(url, "keys", "revoke", "Ada", "laptop", code=1)
     said(url, "keys", "revoke", "Ada", second["key_id"])
     assert all(json.loads(row)["revoked_at"] for row in said(url, "keys", "list", "Ada", "--json").splitlines())
+
+
+def test_an_account_has_timers_of_its_own(url: str) -> None:
+    """Each by itself, until it is given back to the plan; what is no time is refused."""
+    said(url, "accounts", "create", "Ada")
+    said(url, "accounts", "timers", "Ada", "--nobody-joined", "60", "--agent-left", "5")
+    said(url, "accounts", "timers", "Ada", "--agent-left", "plan")
+    (shown,) = map(json.loads, said(url, "accounts", "list", "--json").splitlines())
+    assert (shown["nobody_joined_s"], shown["participants_left_s"], shown["agent_left_s"]) == (60.0, None, None)
+    for wrong in (("--agent-left", "0"), ("--agent-left", "soon"), ()):
+        said(url, "accounts", "timers", "Ada", *wrong, code=2)
+
+
+def test_the_ledger_is_recomputed(url: str) -> None:
+    """It agrees until somebody touches a bill; then the session is named, for its account and for all."""
+    account_id = said(url, "accounts", "create", "Ada", "--plan", "explorer")
+    asyncio.run(one_billed(url, account_id))
+    fine = json.loads(said(url, "usage", "check", "--json"))
+    assert (fine["whole"], fine["bills"], fine["minutes"]) == (True, 1, 2)
+    asyncio.run(changed(url, update(charges).values(minutes=3, included_minutes=3)))
+    wrong = json.loads(said(url, "usage", "check", "Ada", "--json", code=1))
+    assert [line.split()[0] for line in wrong["differences"]] == ["sess_1", "sess_1"]
+    said(url, "accounts", "create", "Bob")
+    assert said(url, "usage", "check", "Bob") == "0 bills, 0 minutes: 0 differences"
+    said(url, "usage", "check", "nobody", code=2)
+
+
+async def one_billed(url: str, account_id: str) -> None:
+    """A session of the account that was served for 90 s and has ended."""
+    engine = open_engine(url)
+    database = Database(url=url, engine=engine)
+    boot = await database.server()
+    await database.admit(account_id, await database.avatar(), session_id="sess_1")
+    await database.leases.claim("sess_1", 1)
+    await database.sessions.start("sess_1", 1, 3600, 3600)
+    await database.servers.renew(boot, [Serving(session_id="sess_1", generation=1, served_ms=90_000)])
+    await database.sessions.end("sess_1", "ended_by_request", attended=True)
+    await engine.dispose()
+
+
+async def changed(url: str, statement: Executable) -> None:
+    """Run a statement behind everybody's back."""
+    engine = open_engine(url)
+    async with writing(engine) as connection:
+        await connection.execute(statement)
+    await engine.dispose()
+
+
+def test_admissions_are_frozen_and_thawed(url: str) -> None:
+    """For everybody or an account, with an end or without; a dry run changes nothing."""
+    account_id = said(url, "accounts", "create", "Ada")
+    said(url, "admissions", "freeze", "--dry-run")
+    assert said(url, "admissions", "status") == ""
+    said(url, "admissions", "freeze", "--account", "Ada", "--reason", "unpaid", "--for", "30m")
+    said(url, "admissions", "freeze", "--until", "2040-01-31T18:00")
+    every, one = map(json.loads, said(url, "admissions", "status", "--json").splitlines())
+    assert (every["scope"], every["until"]) == ("", "2040-01-31T18:00:00Z")
+    assert (one["scope"], one["reason"]) == (account_id, "unpaid")
+    said(url, "admissions", "thaw", "--dry-run")
+    said(url, "admissions", "thaw")
+    assert "not frozen" in said(url, "admissions", "thaw")
+    assert "reason=unpaid" in said(url, "admissions", "status")
+    for wrong in (("--until", "soon"), ("--until", "2040-01-31", "--for", "1h")):
+        said(url, "admissions", "freeze", *wrong, code=2)
 
 
 def test_a_closed_account_has_no_keys_and_gets_none(url: str) -> None:

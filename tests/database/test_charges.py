@@ -216,6 +216,7 @@ async def test_ends_at_once_charge_nothing_twice(database: Database) -> None:
         (update(charges).values(minutes=9, included_minutes=9), "was billed 9 minutes for 120000 ms"),
         (update(minute_packs).values(minutes_left=5), "has lost 5 minutes, bills name 0"),
         (charges.delete(), "has ended and has no bill"),
+        (update(session_events).values(details={"served_ms": 7, "minutes": 1}), "its audit trail says {'served_ms': 7"),
     ],
 )
 async def test_a_wrong_ledger_is_found(database: Database, damage: Any, says: str) -> None:
@@ -227,8 +228,10 @@ async def test_a_wrong_ledger_is_found(database: Database, damage: Any, says: st
     await database.sessions.end(session_id, "ended_by_request")
     assert await whole(database)
     await database.run(damage)
-    (found,) = await UsageReading(database.engine).breaches()
-    assert says in found
+    found = await UsageReading(database.engine).breaches()
+    assert any(says in sentence for sentence in found)
+    assert await UsageReading(database.engine).breaches(account_id) == found
+    assert await UsageReading(database.engine).breaches("acct_other") == []
 
 
 async def test_attendance_is_noted_once(database: Database) -> None:

@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from database.avatar_servers import AvatarServers
 from database.creates import Creates
 from database.engine import open_engine, reading
+from database.freezes import EVERYBODY, Freezes
 from database.leases import Leases
 from database.migrations import upgrade
 from database.sessions import Sessions
-from database.tables import leases
+from database.tables import leases, sessions
 from domain.avatars import AspectRatio
 from domain.failures import FailureCode, Refused
 
@@ -87,6 +88,15 @@ async def admit(engine: AsyncEngine, wanted: tuple[str, str, str]) -> str:
         remaining_seconds=30,
     )
     return "admitted"
+
+
+async def admit_or_freeze(engine: AsyncEngine, wanted: tuple[str, str, str]) -> str:
+    """Admit a session as above; for the word `freeze` freeze admissions, and count the rows that are there then."""
+    if wanted[0] != "freeze":
+        return await admit(engine, wanted)
+    await Freezes(engine).freeze(EVERYBODY, "")
+    async with reading(engine) as connection:
+        return f"frozen at {await connection.scalar(select(func.count()).select_from(sessions))}"
 
 
 async def admit_picture(engine: AsyncEngine, wanted: tuple[str, str]) -> str:

@@ -1,0 +1,55 @@
+"""What the commands on accounts share: the store, an account by its name, and a row as a line. It changes nothing."""
+
+import dataclasses
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from database.account_admin import AccountAdmin
+
+as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON for each.")
+
+
+@asynccontextmanager
+async def opened(environ: Mapping[str, str]) -> "AsyncIterator[AccountAdmin]":
+    """The operator's side of the store of accounts."""
+    from database.account_admin import AccountAdmin  # noqa: PLC0415 - the database takes .5 s to import
+    from database.engine import open_engine  # noqa: PLC0415
+    from runtime.settings import load_settings  # noqa: PLC0415
+
+    engine = open_engine(load_settings(environ).database_address)
+    try:
+        yield AccountAdmin(engine)
+    finally:
+        await engine.dispose()
+
+
+async def account_of(environ: Mapping[str, str], name: str) -> str:
+    """The id of the account of an id or a name."""
+    from cli.library.whose import account_called  # noqa: PLC0415 - the database takes .5 s to import
+    from database.accounts import Accounts  # noqa: PLC0415
+    from database.engine import open_engine  # noqa: PLC0415
+    from runtime.settings import load_settings  # noqa: PLC0415
+
+    engine = open_engine(load_settings(environ).database_address)
+    try:
+        return await account_called(Accounts(engine), name)
+    finally:
+        await engine.dispose()
+
+
+def show(one: Any, *, as_json: bool) -> None:
+    """One line: JSON, or each field that says something."""
+    row = {
+        name: f"{value:%Y-%m-%dT%H:%M:%SZ}" if isinstance(value, datetime) else value
+        for name, value in dataclasses.asdict(one).items()
+    }
+    if as_json:
+        click.echo(json.dumps(row))
+        return
+    click.echo("  ".join(f"{name}={value}" for name, value in row.items() if value is not None))

@@ -1,0 +1,1 @@
+"""Operators' verbs: freezing admissions, emptying servers, ending sessions, deleting accounts."""

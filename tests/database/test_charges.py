@@ -9,7 +9,7 @@ from sqlalchemy import insert, select, update
 
 from database.instants import from_now
 from database.reservations import Reservations
-from database.tables import accounts, charges, leases, minute_packs, plans, sessions
+from database.tables import accounts, charges, leases, minute_packs, plans, session_events, sessions
 from database.usage import UsageReading
 from domain.leases import Serving
 from domain.session import Bill

@@ -24,6 +24,7 @@ from cli.step_times import StepTime, step_times
 from cli.viewer import Viewer, room_token, save_png
 from contracts.upload_workflow import upload_workflow_id
 from domain.rooms import AVATAR_IDENTITY
+from runtime.system.plan import own_environ
 from runtime.system.running import RunningSystem, running_system
 from runtime.temporal_client import connect
 
@@ -146,8 +147,8 @@ async def closed(system: RunningSystem, workflow_id: str) -> None:
 
 
 def temporal_of(system: RunningSystem) -> dict[str, str]:
-    """Temporal's own variables for this system."""
-    return {"TEMPORAL_ADDRESS": system.temporal_address, "TEMPORAL_NAMESPACE": "default"}
+    """What connects to this system's Temporal."""
+    return own_environ(system.site)
 
 
 async def show(system: RunningSystem, report: Report) -> None:

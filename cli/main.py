@@ -10,6 +10,7 @@ COMMANDS = {
     "api": "cli.processes:api_command",
     "audit": "cli.audit:audit_command",
     "avatars": "cli.avatars:avatars_group",
+    "codec-server": "cli.codec_server:codec_server_command",
     "demo": "cli.demo:demo_command",
     "dev": "cli.dev:dev_command",
     "doctor": "cli.doctor:doctor_command",

@@ -10,11 +10,16 @@ from urllib.parse import urlsplit
 import msgspec
 
 from domain.picture_urls import parse_hosts
+from runtime.setting_files import PREFIX, SettingsError, with_files
 
-PREFIX = "GREENROOM_"
+__all__ = ["PLAIN", "PREFIX", "Settings", "SettingsError", "load_settings", "parse_keys", "payload_keys"]
+
 S3 = "s3://"
 DATABASES = ("postgresql", "postgres", "postgresql+asyncpg", "sqlite", "sqlite+aiosqlite")
 """How the address of a database may begin."""
+
+PLAIN = "plain"
+"""In the place of a key of payloads: new ones are not encrypted."""
 
 RATE_LIMIT_STORES = ("redis", "rediss", "valkey", "valkeys")
 
@@ -23,7 +28,10 @@ Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 24 * 3600)]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a process needs to start. Each field is read from the variable GREENROOM_<FIELD>."""
+    """What a process needs to start.
+
+    Each field is read from the variable GREENROOM_<FIELD>, or from the file whose name is in GREENROOM_<FIELD>_FILE.
+    """
 
     data_dir: str = ".greenroom"
     """The folder of the embedded database, object store and caches."""
@@ -79,6 +87,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     webhook_keys: str = ""
     """Keys that webhooks' secrets are sealed with, in the same form. Only the sessions role and whoever runs
     `greenroom webhooks` hold them; empty means that there are no webhooks."""
+
+    payload_keys: str = ""
+    """Keys that whatever crosses Temporal is encrypted with, in the same form, for those who must: every process, and
+    every command that asks Temporal, holds them then. `plain` in front of them: nothing new is encrypted. Empty:
+    histories stay readable."""
+
+    codec_token: Annotated[str, msgspec.Meta(pattern=r"^(\S{24,})?$")] = ""
+    """What whoever asks `greenroom codec-server` must show, of 24 characters or more."""
+
+    codec_origins: str = ""
+    """Addresses of pages that may ask the codec server from a browser, as Temporal's own: `http(s)://HOST[:PORT],...`."""
 
     webhook_hosts: str = ""
     """Hosts, besides public addresses, that webhooks may be sent to, in the form of GREENROOM_PICTURE_HOSTS (`greenroom
@@ -280,6 +299,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return parse_hosts(self.webhook_hosts)
 
     @property
+    def allowed_codec_origins(self) -> frozenset[str]:
+        """The pages that may ask the codec server, as browsers write their addresses."""
+        return frozenset(filter(None, (one.strip().rstrip("/") for one in self.codec_origins.split(","))))
+
+    @property
     def relay_address(self) -> str:
         """How avatar servers reach this very API process, without a slash at the end."""
         host = socket.gethostname() if self.host in ("", "0.0.0.0", "::") else self.host  # noqa: S104 - compared only
@@ -291,15 +315,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
 
 
-class SettingsError(Exception):
-    """A setting is missing or wrong; the message names its variable, never its value."""
-
-
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """The settings of an environment; an empty variable is one that is not set.
 
     Unknown GREENROOM_ names are refused, so that a typing error is seen.
     """
+    environ = with_files(environ)
     found = {k.removeprefix(PREFIX).lower(): v for k, v in environ.items() if k.startswith(PREFIX)}
     found.pop("run", None)  # the mark by which a supervisor's processes are told apart
     unknown = found.keys() - set(Settings.__struct_fields__)
@@ -368,6 +389,8 @@ def _wrong_others(settings: Settings) -> str:
     """What is wrong in settings that have a form of their own; empty if nothing."""
     if settings.rate_limit_url and not _is_rate_limit_store(settings.rate_limit_url):
         return f"{PREFIX}RATE_LIMIT_URL is wrong: it must be redis://[:PASSWORD@]HOST:PORT/0, or rediss:// or valkey://"
+    if not all(map(_is_server, settings.allowed_codec_origins)):
+        return f"{PREFIX}CODEC_ORIGINS is wrong: it must be http(s)://HOST[:PORT],..."
     for name in ("picture_hosts", "webhook_hosts"):
         try:
             parse_hosts(getattr(settings, name))
@@ -418,3 +441,17 @@ def parse_keys(text: str, variable: str) -> dict[str, bytes]:
     if not keys:
         raise SettingsError(f"{variable} is not set")
     return keys
+
+
+def payload_keys(environ: Mapping[str, str]) -> dict[str, bytes]:
+    """The keys that Temporal's payloads are encrypted with, newest first; none where they stay readable.
+
+    With PLAIN as the newest they only decrypt. Asked by whoever connects, so that no role and no command can forget
+    them; SettingsError.
+    """
+    variable = f"{PREFIX}PAYLOAD_KEYS"
+    text = with_files(environ).get(variable, "")
+    first, _, others = text.partition(",")
+    if first.strip() == PLAIN:
+        return {PLAIN: b"", **parse_keys(others, variable)}
+    return parse_keys(text, variable) if text else {}

@@ -38,7 +38,7 @@ LIBRARIES: dict[str, set[str]] = {
     },
     "presence": {"PIL", "aiohttp", "cv2", "daily", "livekit", "msgspec", "numpy", "onnxruntime"},
     "database": {"aiosqlite", "alembic", "sqlalchemy"},
-    "runtime": {"httpx", "msgspec", "rich", "temporalio"},
+    "runtime": {"cryptography", "httpx", "msgspec", "rich", "temporalio"},
     "api": {"litestar", "msgspec", "temporalio", "ulid", "uvicorn", "wsproto"},
     "worker": {"msgspec", "temporalio", "ulid"},
     "cli": {"PIL", "av", "click", "httpx", "livekit", "numpy", "rich", "sqlalchemy", "temporalio", "ulid"},

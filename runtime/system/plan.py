@@ -12,6 +12,7 @@ from runtime.supervision.part import Part, foreign_part, python_part
 from runtime.supervision.readiness import READY_LINE, AnswersAt, Says
 from runtime.system.memory import Memory
 from runtime.system.ports import LOOPBACK, THIS_MACHINE, Ports
+from runtime.temporal_client import NAMESPACE, NO_PROFILE
 
 STOP_ORDER = ("avatar", "faces", "sessions", "api", "livekit", "temporal")
 """Those who use before those who are used."""
@@ -136,12 +137,13 @@ def own_environ(site: Site, **settings: str) -> dict[str, str]:
         "PORT": str(site.ports.api),
         **settings,
     }
-    environ = {key: value for key, value in site.environ.items() if key not in _KEYS}
+    environ = {key: value for key, value in site.environ.items() if key not in _KEYS and not key.startswith(_TEMPORAL)}
     environ.setdefault(f"{PREFIX}ROOM_HOSTS", "*")
     environ.setdefault(f"{PREFIX}REQUESTS_PER_MINUTE", "0")
     environ.setdefault(f"{PREFIX}WEBHOOK_HOSTS", THIS_MACHINE)
     environ |= {f"{PREFIX}{name}": value for name, value in fixed.items()}
-    return environ | {"TEMPORAL_ADDRESS": f"{LOOPBACK}:{site.ports.temporal}", "TEMPORAL_NAMESPACE": "default"}
+    here = {"TEMPORAL_ADDRESS": f"{LOOPBACK}:{site.ports.temporal}", "TEMPORAL_NAMESPACE": NAMESPACE}
+    return environ | NO_PROFILE | here
 
 
 def _livekit_keys(site: Site) -> dict[str, str]:
@@ -158,8 +160,10 @@ _KEYS = tuple(
     f"{PREFIX}{name}" for name in ("SERVER_KEYS", "SEALING_KEYS", "WEBHOOK_KEYS", "RUN", "LIFELINE_FD", *_LIVEKIT)
 )
 """What the operator's shell does not hand on to every part."""
+_TEMPORAL = "TEMPORAL_"
+"""Nor what it says of another Temporal server: its address, TLS and API key."""
 
 
 def _without_settings(environ: Mapping[str, str]) -> dict[str, str]:
     """A foreign binary needs none of our secrets, and none of its own variables from the operator's shell."""
-    return {key: value for key, value in environ.items() if not key.startswith((PREFIX, "TEMPORAL_", "LIVEKIT_"))}
+    return {key: value for key, value in environ.items() if not key.startswith((PREFIX, _TEMPORAL, "LIVEKIT_"))}

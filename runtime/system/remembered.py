@@ -6,6 +6,7 @@ from pathlib import Path
 from runtime.settings import PREFIX
 from runtime.system.memory import FILE, load_memory
 from runtime.system.ports import LOOPBACK, THIS_MACHINE, Ports
+from runtime.temporal_client import NAMESPACE, NO_PROFILE
 
 
 def remembered_environ(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
@@ -24,4 +25,6 @@ def remembered_environ(folder: Path, environ: Mapping[str, str]) -> dict[str, st
     }
     settings = {f"{PREFIX}{name}": value for name, value in fixed.items()}
     usual = {f"{PREFIX}ROOM_HOSTS": "*", f"{PREFIX}WEBHOOK_HOSTS": THIS_MACHINE}
-    return {**usual, **environ, **settings, "TEMPORAL_ADDRESS": f"{LOOPBACK}:{ports.temporal}"}
+    here = {"TEMPORAL_ADDRESS": f"{LOOPBACK}:{ports.temporal}", "TEMPORAL_NAMESPACE": NAMESPACE}
+    others = {name: value for name, value in environ.items() if not name.startswith("TEMPORAL_")}
+    return {**usual, **others, **settings, **NO_PROFILE, **here}

@@ -14,6 +14,7 @@ from runtime.cache import cache_folder
 from runtime.external.found import MissingPartError
 from runtime.external.livekit_server import INSTALL, find_livekit_server
 from runtime.external.temporal_cli import find_temporal
+from runtime.setting_files import with_files
 from runtime.settings import Settings, load_settings
 from runtime.supervision.kept import Announce
 from runtime.supervision.part import Part
@@ -159,7 +160,7 @@ def _site(options: SystemOptions, data_dir: Path) -> Site:
         data_dir=data_dir,
         ports=ports,
         memory=memory,
-        environ=options.environ,
+        environ=with_files(options.environ),
         temporal=find_temporal(Path(sys.executable).parent).path,
         livekit=livekit.path,
         program=options.program,

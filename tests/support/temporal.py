@@ -20,6 +20,9 @@ TEST_SERVER = Path(sys.executable).with_name("temporal-test-server")
 APART = "apart"
 """A namespace of its own, for tests whose workers are real where those of `temporal` are stand-ins."""
 
+ENCRYPTED = "encrypted"
+"""A namespace whose workers encrypt payloads."""
+
 DESERTED = "deserted"
 """A namespace without workers, until a test brings its own."""
 
@@ -27,7 +30,7 @@ DESERTED = "deserted"
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[Client]:
     """A client of a fresh dev server on free loopback ports."""
-    extra = ["--namespace", APART, "--namespace", DESERTED]
+    extra = ["--namespace", APART, "--namespace", DESERTED, "--namespace", ENCRYPTED]
     for key, value in TEMPORAL_TUNING.items():
         extra += ["--dynamic-config-value", f"{key}={json.dumps(value)}"]
     environment = await WorkflowEnvironment.start_local(

@@ -16,7 +16,7 @@ from bench.floors import fake_avatars
 from bench.floors import temporal as floor
 from bench.floors.processes import child
 from bench.report import Goal, Row, row
-from bench.site import Site
+from bench.site import PATIENCE_S, Site
 from database.avatar_servers import AvatarServers
 from database.engine import open_engine
 from domain.rooms import AVATAR_IDENTITY
@@ -87,7 +87,9 @@ async def fake_servers(site: Site) -> AsyncIterator[Fakes]:
         child("bench.floors.fake_avatars", address, site.running.temporal_address, slots),
         child("bench.floors.temporal", site.running.temporal_address, "workflows"),
         child("bench.floors.temporal", site.running.temporal_address, "remote"),
-        httpx.AsyncClient(base_url=site.running.api_url, headers=headers, timeout=90, limits=limits) as http,
+        httpx.AsyncClient(
+            base_url=site.running.api_url, headers=headers, timeout=PATIENCE_S + 10, limits=limits
+        ) as http,
     ):
         try:
             for boot_id in own:
@@ -110,10 +112,11 @@ async def measure_admission(site: Site, rounds: int, tell: Callable[[str], None]
             began = time.perf_counter()
             answers = await fakes.creates(SLOTS)
             ours.append(made(answers) / (time.perf_counter() - began))
-            lost = SLOTS - made(answers)
+            slowest = max(answer.elapsed.total_seconds() for answer in answers)
             await fakes.end_all(answers)
-            answers = await fakes.creates(SLOTS + TOO_MANY)
-            told.append(f"{said(answers)}" + (f", {lost} of {SLOTS} refused before" if lost else ""))
+            more = await fakes.creates(SLOTS + TOO_MANY)
+            told.append(f"{said(more)} (of {SLOTS} alone: {said(answers)}, the last after {slowest:.1f} s)")
+            answers = more
             await fakes.end_all(answers)
             began = time.perf_counter()
             await _floor(site, mix)

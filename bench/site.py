@@ -27,6 +27,8 @@ from runtime.system.running import RunningSystem, running_system
 from runtime.temporal_client import connect
 
 FULL_SIZE = (1280, 960)
+PATIENCE_S = 120.0
+"""A create's time: measured is how soon hundreds at once are answered, not how many of them a limit cuts off."""
 MEDIA_MODULE = b"worker.avatar_process"
 QUIET_CPU_S = 0.02
 """CPU time in half a second below which a waiting process counts as ready-made."""
@@ -135,6 +137,7 @@ def memory_mb(pid: int) -> float:
 async def running_site(folder: Path, environ: Mapping[str, str] = os.environ) -> AsyncIterator[Site]:
     """Start everything on free ports in a folder of its own; upload one portrait."""
     mine = {name: value for name, value in environ.items() if not name.startswith("GREENROOM_")}
+    mine["GREENROOM_CREATE_WITHIN_S"] = f"{PATIENCE_S:.0f}"
     options = system_options(mine, data_dir=folder, free_ports=True, asked={})
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(running_system(options))

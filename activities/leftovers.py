@@ -4,7 +4,10 @@ import asyncio
 import logging
 from datetime import timedelta
 
-from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
+from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.beats import beating
@@ -31,6 +34,11 @@ AT_MOST = 500
 AT_ONCE = 20
 SHOWN = 50
 ANSWER_WITHIN = timedelta(seconds=5)
+STILL_THERE = (
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
+    # An operator has paused it. The SDK's own description of a workflow breaks at this status.
+    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED,
+)
 
 
 class LeftoverActivities:
@@ -105,14 +113,19 @@ class LeftoverActivities:
 
     async def _runs(self, workflow: str) -> bool:
         try:
-            described = await self._client.get_workflow_handle(workflow).describe(rpc_timeout=ANSWER_WITHIN)
+            described = await self._client.workflow_service.describe_workflow_execution(
+                DescribeWorkflowExecutionRequest(
+                    namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=workflow)
+                ),
+                timeout=ANSWER_WITHIN,
+            )
         except RuntimeError as error:  # a client that never was connected
             raise Unavailable("Temporal: no connection") from error
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
                 return False
             raise Unavailable(f"Temporal: {error.status.name}") from error
-        return described.status == WorkflowExecutionStatus.RUNNING
+        return described.workflow_execution_info.status in STILL_THERE
 
 
 def _workflow_of(owner: str) -> str:

@@ -27,7 +27,14 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 W = TypeVar("W")
 
-AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
+AWAY = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.FAILED_PRECONDITION,  # an operator has paused the workflow: it answers when it goes on
+    }
+)
 
 TASK_WITHIN = timedelta(seconds=3)
 """A workflow's task that a dead worker took with it is given to another after this time; the default is 10 s."""

@@ -237,6 +237,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     frame_marker: bool = False
     """Stamp a frame counter into the picture's corner, so that tests can tell a fresh frame from a frozen one."""
 
+    deployment: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "greenroom"
+    """How Temporal calls the versions of our sessions workers together: one name a namespace."""
+
+    build_id: Annotated[str, msgspec.Meta(pattern=r"^([A-Za-z0-9_.-]{1,64})?$")] = ""
+    """The version of this sessions worker; empty: a digest of the workflows' source (`greenroom dev` sets `dev`)."""
+
+    promote: Literal["start", "hand"] = "start"
+    """Who gives new sessions to a new version: `start`, its first worker; `hand`, an operator by `greenroom deploy
+    promote`. Where no version takes any, the first worker does in either case."""
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """Level of the process's own log."""
 

@@ -9,12 +9,16 @@ from importlib import import_module
 from typing import Any, Protocol, cast
 
 from temporalio.client import Client
-from temporalio.worker import Interceptor, Worker
+from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
+from temporalio.worker import Interceptor, Worker, WorkerDeploymentConfig
 
+from runtime.build import worker_version
+from runtime.deployments import Deployment
 from runtime.settings import Settings
 from runtime.temporal_client import connect
 from worker import registry
 from worker.sandbox import SANDBOX
+from worker.versions import VersionKeeper
 
 GRACEFUL_SHUTDOWN = timedelta(seconds=5)
 """What steps under way have to finish after a stop; without it they are cancelled at once."""
@@ -46,8 +50,13 @@ class Assembly(Protocol):
         ...
 
 
-def build_worker(client: Client, role: registry.Role, opened: Opened) -> Worker:
-    """A worker for the role's queue; the instances must be those that the registry names."""
+def build_worker(
+    client: Client, role: registry.Role, opened: Opened, version: WorkerDeploymentVersion | None = None
+) -> Worker:
+    """A worker for the role's queue; the instances must be those that the registry names.
+
+    With a version, each workflow stays on the version that its first task ran on, unless its starter wanted otherwise.
+    """
     expected = role.activity_types()
     found = [type(one) for one in opened.activities]
     if found != expected:
@@ -63,6 +72,14 @@ def build_worker(client: Client, role: registry.Role, opened: Opened) -> Worker:
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        deployment_config=_pinned(version) if version else None,
+    )
+
+
+def _pinned(version: WorkerDeploymentVersion) -> WorkerDeploymentConfig:
+    # As the worker's default, not at the workflows: a class that says it fails in every worker without versions.
+    return WorkerDeploymentConfig(
+        version=version, use_worker_versioning=True, default_versioning_behavior=VersioningBehavior.PINNED
     )
 
 
@@ -77,9 +94,20 @@ async def run_role(
         if client is None:
             return
         opened = await assembly.open_role(settings, environ, client, stack)
-        async with build_worker(client, role, opened):
+        if not role.workflows:  # it does steps for every version
+            async with build_worker(client, role, opened):
+                ready()
+                await _until(stop, opened.until_stopped)
+            return
+        version = worker_version(settings)
+        keeper = VersionKeeper(Deployment(client, version.deployment_name), client, version.build_id, settings.promote)
+        async with build_worker(client, role, opened, version):
+            keeping = asyncio.create_task(keeper.run())
+            stack.callback(keeping.cancel)
+            await keeper.wait_known()
             ready()
             await _until(stop, opened.until_stopped)
+            keeping.cancel()
 
 
 async def _connected(environ: Mapping[str, str], stop: asyncio.Event) -> Client | None:

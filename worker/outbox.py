@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import AutoUpgradeVersioningOverride, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
@@ -78,6 +78,8 @@ class OutboxDispatcher:
             task_queue=queues.SESSIONS,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            # It may try for a day: it goes on with whatever version is current, and keeps none from draining.
+            versioning_override=AutoUpgradeVersioningOverride(),
             static_summary=f"webhook {event_type(delivery.event_id)}",
         )
         try:

@@ -25,20 +25,23 @@ async def migrate(database_url: str) -> None:
 
 
 async def upgrade(engine: AsyncEngine) -> None:
-    """Bring the database up to date, all in one transaction; nothing happens where it is."""
+    """Bring the database up to date, all in one transaction; one that is newer than this code stays."""
     async with writing(engine, within_s=None) as connection:
         await connection.run_sync(_upgrade)
 
 
 async def is_current(engine: AsyncEngine) -> bool:
-    """Has the database every migration that this code knows, and no other?"""
+    """Has the database every migration that this code knows? It may have one more: the version before goes on on it."""
     async with reading(engine) as connection:
-        return await connection.run_sync(_heads) == _newest()
+        heads = await connection.run_sync(_heads)
+    return heads == _newest() or _is_newer(heads)
 
 
 def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         _stand_in_line(connection)
+    if _is_newer(_heads(connection)):
+        return
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
@@ -62,6 +65,11 @@ def _heads(connection: Connection) -> frozenset[str]:
 @cache
 def _newest() -> frozenset[str]:
     return frozenset(ScriptDirectory.from_config(_config()).get_heads())
+
+
+def _is_newer(heads: frozenset[str]) -> bool:
+    """Only a later version can have left a revision that this code does not know."""
+    return not heads <= {one.revision for one in ScriptDirectory.from_config(_config()).walk_revisions()}
 
 
 def _config() -> Config:

@@ -27,6 +27,8 @@ TEMPORAL_TUNING = {
     # Cancelling an activity reaches its worker at once instead of with its next heartbeat; only both together.
     "system.enableCancelActivityWorkerCommand": True,
     "frontend.WorkerCommandsEnabled": True,
+    # An operator may pause a session's workflow: docs/operations.md says what stands still then.
+    "frontend.WorkflowPauseEnabled": True,
 }
 
 
@@ -141,6 +143,8 @@ def own_environ(site: Site, **settings: str) -> dict[str, str]:
     environ.setdefault(f"{PREFIX}ROOM_HOSTS", "*")
     environ.setdefault(f"{PREFIX}REQUESTS_PER_MINUTE", "0")
     environ.setdefault(f"{PREFIX}WEBHOOK_HOSTS", THIS_MACHINE)
+    # One version for ever: after a change of the code no worker of the one before is left, and sessions go on at once.
+    environ.setdefault(f"{PREFIX}BUILD_ID", "dev")
     environ |= {f"{PREFIX}{name}": value for name, value in fixed.items()}
     here = {"TEMPORAL_ADDRESS": f"{LOOPBACK}:{site.ports.temporal}", "TEMPORAL_NAMESPACE": NAMESPACE}
     return environ | NO_PROFILE | here

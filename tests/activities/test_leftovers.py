@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from temporalio.api.workflowservice.v1 import PauseWorkflowExecutionRequest
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
@@ -54,6 +55,22 @@ async def a_session(database: Database, *, age_s: float = LONG_AGO_S) -> str:
     session_id, _ = await database.admit(await database.account(), await database.avatar())
     await database.age(session_id, age_s)
     return session_id
+
+
+async def test_a_session_whose_workflow_is_paused_is_looked_after(
+    database: Database, mender: LeftoverActivities, temporal_deserted: Client
+) -> None:
+    """An operator who pauses a workflow does not want its session ended; and the others are still looked for."""
+    paused, lost = [await a_session(database) for _ in range(2)]
+    async with running(temporal_deserted, paused):
+        await temporal_deserted.workflow_service.pause_workflow_execution(
+            PauseWorkflowExecutionRequest(
+                namespace=temporal_deserted.namespace, workflow_id=paused, reason="by an operator", request_id=paused
+            )
+        )
+        found = await ActivityEnvironment().run(mender.end_orphans, LOOK)
+    assert found.ended == (lost,)
+    assert await reason(database, paused) is None
 
 
 async def test_a_session_whose_workflow_is_gone_ends_as_terminated(

@@ -69,14 +69,28 @@ async def test_the_agreement_covers_every_constraint(empty_url: str) -> None:
 
 
 async def test_a_database_is_current_once_it_is_migrated(empty_url: str) -> None:
-    """An empty database is not current, a migrated one is, one of a revision unknown to the code is not."""
+    """An empty database is not current, nor one that is behind; a migrated one is."""
     engine = open_engine(empty_url)
     assert not await is_current(engine)
     await migrate(empty_url)
     assert await is_current(engine)
     async with writing(engine) as connection:
-        await connection.execute(text("UPDATE alembic_version SET version_num = 'ffff'"))
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
     assert not await is_current(engine)
+    await engine.dispose()
+
+
+async def test_the_version_before_goes_on_on_a_newer_database(empty_url: str) -> None:
+    """A revision that this code does not know is a later version's: it serves, and migrates nothing."""
+    await migrate(empty_url)
+    engine = open_engine(empty_url)
+    async with writing(engine) as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert await is_current(engine)
+    await migrate(empty_url)
+    async with reading(engine) as connection:
+        found = await connection.execute(text("SELECT version_num FROM alembic_version"))
+        assert found.scalar_one() == "9999"
     await engine.dispose()
 
 

@@ -27,10 +27,14 @@ DESERTED = "deserted"
 """A namespace without workers, until a test brings its own."""
 
 
+VERSIONED = "versioned"
+"""A namespace whose sessions workers have versions: there, workers without one are given nothing any more."""
+
+
 @pytest.fixture(scope="session")
 async def temporal() -> AsyncIterator[Client]:
     """A client of a fresh dev server on free loopback ports."""
-    extra = ["--namespace", APART, "--namespace", DESERTED, "--namespace", ENCRYPTED]
+    extra = ["--namespace", APART, "--namespace", DESERTED, "--namespace", ENCRYPTED, "--namespace", VERSIONED]
     for key, value in TEMPORAL_TUNING.items():
         extra += ["--dynamic-config-value", f"{key}={json.dumps(value)}"]
     environment = await WorkflowEnvironment.start_local(
@@ -54,6 +58,12 @@ async def temporal_apart(temporal: Client) -> Client:
 async def temporal_deserted(temporal: Client) -> Client:
     """A client of the same server in a namespace in which nobody works."""
     return await elsewhere(temporal, DESERTED)
+
+
+@pytest.fixture
+async def temporal_versioned(temporal: Client) -> Client:
+    """A client of the same server in a namespace for workers with versions; each test has a deployment of its own."""
+    return await elsewhere(temporal, VERSIONED)
 
 
 async def elsewhere(client: Client, namespace: str) -> Client:

@@ -24,12 +24,12 @@ NOBODY = "127.0.0.1:9"
 """Nothing listens on the discard port."""
 
 
-async def test_a_role_serves_until_it_is_stopped(temporal_apart: Client, tmp_path: Path) -> None:
+async def test_a_role_serves_until_it_is_stopped(temporal_versioned: Client, tmp_path: Path) -> None:
     """It says ready once, goes on, and returns after the stop."""
     settings = settings_in(tmp_path)
     await migrate(settings.database_address)
     stop, ready = asyncio.Event(), asyncio.Event()
-    running = asyncio.create_task(run_role("sessions", settings, environment(temporal_apart), stop, ready.set))
+    running = asyncio.create_task(run_role("sessions", settings, environment(temporal_versioned), stop, ready.set))
     await asyncio.wait_for(ready.wait(), 15)
     await asyncio.sleep(0.3)
     assert not running.done()

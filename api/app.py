@@ -34,7 +34,7 @@ from api.routes.health import healthz, readyz
 from api.routes.links import links_router, start_session_by_link
 from api.routes.sessions import sessions_router
 from api.routes.usage import usage_router
-from api.routes.watch import end_watched, speak_text, watch_file, watch_page
+from api.routes.watch import end_watched, read_watched, speak_text, watch_file, watch_page
 from api.services import Services
 from api.sessions_gateway import SessionsGateway
 from api.sweeper import sweep_for_ever
@@ -68,7 +68,7 @@ OPENAPI = OpenAPIConfig(
 )
 
 
-LINKS = (links_router, start_session_by_link, watch_page, watch_file, speak_text, end_watched)
+LINKS = (links_router, start_session_by_link, watch_page, watch_file, speak_text, read_watched, end_watched)
 
 
 @dataclass(frozen=True, kw_only=True)

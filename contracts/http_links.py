@@ -117,6 +117,14 @@ class SpeakRequest(msgspec.Struct, frozen=True, kw_only=True):
     text: Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
 
+class WatchedSession(msgspec.Struct, frozen=True, kw_only=True):
+    """What the watch page needs to know of its session."""
+
+    status: str
+    expiration: str | None
+    end_reason: str | None
+
+
 class WatchEnded(msgspec.Struct, frozen=True, kw_only=True):
     """The session has ended."""
 

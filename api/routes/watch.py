@@ -14,8 +14,9 @@ from api.link_sessions import held_session, running_session
 from api.routes.shared import AWAY, BAD_REQUEST, SessionId
 from api.services import Services
 from api.static_files import static_file
+from api.views import session_view
 from contracts.http import ErrorView, PlainErrorView
-from contracts.http_links import SpeakRequest, WatchEnded
+from contracts.http_links import SpeakRequest, WatchedSession, WatchEnded
 from contracts.session_workflow import EndSession
 from domain.failures import FailureCode, Refused
 from domain.session import SessionStatus
@@ -95,6 +96,16 @@ async def speak_text(
     spoken = await services.speech.say(data.text)
     headers = {"X-Sample-Rate": str(spoken.rate), "Cache-Control": "no-store"}
     return Response(spoken.pcm, headers=headers, media_type="application/octet-stream")
+
+
+@get("/watch/sessions/{session_id:str}", tags=["Links"], responses={400: BAD_REQUEST, 401: NOT_YOURS, 503: AWAY})
+async def read_watched(
+    session_id: SessionId, services: NamedDependency[Services], token: SessionToken = None
+) -> Response[WatchedSession]:
+    """Whether the session still runs, and until when: it may have been extended."""
+    view = session_view(await held_session(services, session_id, token))
+    known = WatchedSession(status=view.status, expiration=view.expiration, end_reason=view.end_reason)
+    return Response(known, headers={"Cache-Control": "no-store"})
 
 
 @post(

@@ -5,6 +5,8 @@
   const { Room, RoomEvent, Track, DisconnectReason } = LivekitClient;
   const AUDIO_TOPIC = "lk.audio_stream";
   const STATE_TOPIC = "session.state";
+  const WARNING_TOPIC = "session.warning";
+  const READ_EVERY_MS = 15000; // how soon the page knows that its session was extended
   const CHUNK = 15000;
 
   const element = (id) => document.getElementById(id);
@@ -15,6 +17,7 @@
   let session = null;
   let listening = null;
   let ticking = 0;
+  let reading = 0;
 
   const REASONS = {
     ended_by_request: "The session has ended.",
@@ -24,6 +27,12 @@
     participants_left: "The session has ended.",
     minutes_exhausted: "The session has ended: no minutes are left.",
     server_lost: "The session has ended: its server was lost.",
+  };
+
+  const COMING = {
+    expired: "its time is nearly up",
+    minutes_exhausted: "the account's minutes are nearly used up",
+    nobody_joined: "nobody has joined yet",
   };
 
   function show(state, words) {
@@ -77,6 +86,7 @@
     await room.startAudio().catch(() => {});
     tick();
     ticking = setInterval(tick, 500);
+    reading = setInterval(read, READ_EVERY_MS);
   }
 
   function attach(track) {
@@ -95,11 +105,32 @@
   }
 
   let told = "";
+  let warnedOf = null;
 
   function hear(data, participant, kind, topic) {
-    if (topic !== STATE_TOPIC || !participant || participant.identity !== session.agent_identity) return;
+    if (!session || !participant || participant.identity !== session.agent_identity) return;
+    if (topic !== STATE_TOPIC && topic !== WARNING_TOPIC) return;
     const message = JSON.parse(new TextDecoder().decode(data));
-    if (message.state === "disconnected") told = message.reason || "session_ended";
+    if (topic === WARNING_TOPIC) warn(message);
+    else if (message.state === "disconnected") told = message.reason || "session_ended";
+  }
+
+  function warn({ reason, seconds_left: seconds }) {
+    const why = COMING[reason] ? `: ${COMING[reason]}` : "";
+    element("warning").textContent = `The session ends in ${seconds} s${why}.`;
+    element("warning").hidden = false;
+    warnedOf = session.expiration;
+  }
+
+  /* What was extended ends later than we were told: a missed reading is made up for by the next. */
+  async function read() {
+    const mine = session;
+    const path = `/watch/sessions/${mine.session_id}`;
+    const answer = await fetch(path, { headers: { "X-Session-Token": mine.session_token } }).catch(() => null);
+    if (!answer || !answer.ok || session !== mine) return;
+    session.expiration = (await answer.json()).expiration;
+    if (session.expiration !== warnedOf) element("warning").hidden = true;
+    tick();
   }
 
   function over(reason) {
@@ -121,10 +152,12 @@
 
   function close() {
     clearInterval(ticking);
+    clearInterval(reading);
     enable(false);
     stopListening();
     document.body.dataset.picture = "no";
     element("time").hidden = true;
+    element("warning").hidden = true;
     element("start").disabled = false;
     element("start").textContent = "Start again";
     const left = room;

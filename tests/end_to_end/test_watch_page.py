@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+from sqlalchemy import update
 from ulid import ULID
 
 from api.auth import key_hash
@@ -23,6 +24,7 @@ from support.chromium import Page, chromium_page
 from support.real_system import Answer, RealSystem
 
 VIDEO = "document.getElementById('video')"
+WARNING = "document.getElementById('warning')"
 STATUS = "document.getElementById('status').textContent"
 FRAMES = f"{VIDEO}.getVideoPlaybackQuality().totalVideoFrames"
 MOUTH = f"""(() => {{
@@ -128,15 +130,22 @@ async def test_who_has_a_link_sees_the_avatar_and_makes_it_speak(
     await real_system.wait_released()
 
 
-async def hurried_account(system: RealSystem) -> str:
-    """The key of an account whose sessions may last a quarter of a minute."""
-    row = {"key": "hurried", "name": "Hurried", "max_session_seconds": 15, "max_concurrent_sessions": 2}
+async def hurried_account(system: RealSystem, seconds: int) -> str:
+    """The key of an account whose sessions may last so long."""
+    plan = f"hurried_{seconds}"
+    row = {"key": plan, "name": "Hurried", "max_session_seconds": seconds, "max_concurrent_sessions": 2}
     async with writing(system.engine) as connection:
         await insert_if_absent(connection, plans, row)
     key = f"ah_test_{ULID()}"
-    await Accounts(system.engine).create("acct_hurried", "hurried", "hurried")
-    await Accounts(system.engine).add_key("acct_hurried", key_hash(key), "first")
+    await Accounts(system.engine).create(f"acct_{plan}", plan, plan)
+    await Accounts(system.engine).add_key(f"acct_{plan}", key_hash(key), "first")
     return key
+
+
+async def last_seconds(page: Page) -> int:
+    """The seconds of the page's clock."""
+    minutes, seconds = (await page.js("document.getElementById('time-left').textContent")).split()[0].split(":")
+    return int(minutes) * 60 + int(seconds)
 
 
 async def test_a_preview_is_shown_once_and_says_so_the_second_time(real_system: RealSystem) -> None:
@@ -144,7 +153,7 @@ async def test_a_preview_is_shown_once_and_says_so_the_second_time(real_system: 
 
     The microphone makes the avatar speak as well: here it is the browser's made-up one, which beeps.
     """
-    key = await hurried_account(real_system)
+    key = await hurried_account(real_system, 15)
     body = {"avatar_id": "avat_01KMZJ4WE5QCD9G3EK21QW8NJK"}
     answer = await real_system.call("POST", "/v1/avatars/preview", key=key, json=body)
     assert answer.status_code == 201, answer.text
@@ -155,7 +164,10 @@ async def test_a_preview_is_shown_once_and_says_so_the_second_time(real_system: 
         await page.js("document.getElementById('microphone').click()")
         await page.until(f"{STATUS} === 'Speaking…'", within_s=20)
         assert await page.js("document.getElementById('microphone').getAttribute('aria-pressed')") == "true"
-        assert re.fullmatch(r"00:1?\d left", await page.js("document.getElementById('time-left').textContent"))
+        assert re.fullmatch(r"00:[01]\d left", await page.js("document.getElementById('time-left').textContent"))
+        warned = await page.until(f"!{WARNING}.hidden && {WARNING}.textContent", within_s=15)
+        assert re.fullmatch(r"The session ends in 1?\d s: its time is nearly up\.", warned)
+        await looked_at(page, "desktop-warned")
         words = await page.until(f"document.body.dataset.state === 'ended' && {STATUS}", within_s=40)
         assert words == "The session's time is up."
         await page.js("document.getElementById('start').click()")
@@ -164,6 +176,29 @@ async def test_a_preview_is_shown_once_and_says_so_the_second_time(real_system: 
         await check_page(page, real_system)
     listed = (await real_system.call("GET", "/v1/links", key=key)).json()["links"]
     assert answer.json()["url"] not in [link["url"] for link in listed]
+    await real_system.wait_released()
+
+
+async def test_the_page_notices_that_its_session_was_extended(real_system: RealSystem) -> None:
+    """A warned page takes its warning back, and its clock shows the new time, once its session was extended."""
+    key = await hurried_account(real_system, 40)
+    body = {"avatar": "avat_01KMZJ4WE5QCD9G3EK21QW8NJK"}
+    link = (await real_system.call("POST", "/v1/links", key=key, json=body)).json()["link"]
+    async with chromium_page() as page:
+        await page.open(link["url"])
+        await page.js("document.getElementById('start').click()")
+        await page.until(f"!{WARNING}.hidden", within_s=40)
+        async with writing(real_system.engine) as connection:
+            await connection.execute(update(plans).where(plans.c.key == "hurried_40").values(max_session_seconds=400))
+        (session,) = (await real_system.call("GET", "/v1/sessions?status=started", key=key)).json()["sessions"]
+        way = f"/v1/sessions/{session['session_id']}/extend"
+        assert (await real_system.call("POST", way, key=key, json={"seconds": 300})).status_code == 200
+        await page.until(f"{WARNING}.hidden", within_s=20)
+        assert await last_seconds(page) > 60
+        assert await page.js("document.body.dataset.state") == "live"
+        await page.js("document.getElementById('end').click()")
+        await page.until("document.body.dataset.state === 'ended'", within_s=10)
+        await check_page(page, real_system)
     await real_system.wait_released()
 
 
@@ -191,10 +226,14 @@ async def test_a_link_starts_a_session_as_the_contract_has_it(real_system: RealS
     way = f"{real_system.running.api_url}/watch/sessions/{started['session_id']}"
     for token in (None, "k1.wrong", real_system.running.api_key):
         headers = {"x-session-token": token} if token else {}
+        unknown = await real_system.http.get(way, headers=headers)
+        assert (unknown.status_code, unknown.json()) == (401, {"error": "Invalid session credentials"})
         for path, body in (("end", None), ("speech", {"text": "hello"})):
             refused = await real_system.http.post(f"{way}/{path}", json=body, headers=headers)
             assert (refused.status_code, refused.json()) == (401, {"error": "Invalid session credentials"})
     held = {"x-session-token": started["session_token"]}
+    known = (await real_system.http.get(way, headers=held)).json()
+    assert known == {"status": "started", "expiration": started["expiration"], "end_reason": None}
     for _ in range(2):
         ended = await real_system.http.post(f"{way}/end", headers=held)
         assert (ended.status_code, ended.json()["end_reason"]) == (200, "ended_by_request")

@@ -4,12 +4,20 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, insert, select
+from sqlalchemy import Row, and_, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database.instants import db_now
 from database.statements import insert_if_absent
-from database.tables import charges, leases, sessions, webhook_deliveries, webhook_endpoints, webhook_events
+from database.tables import (
+    avatars,
+    charges,
+    leases,
+    sessions,
+    webhook_deliveries,
+    webhook_endpoints,
+    webhook_events,
+)
 from domain.plans import expires_at
 from domain.session import SessionStatus
 from domain.webhooks import WebhookEvent, event_id
@@ -34,6 +42,20 @@ async def announce_session(connection: AsyncConnection, session_id: str, event: 
         if row.status == SessionStatus.ENDED:
             data["usage"] = await _usage(connection, row)
         await put(connection, row.account_id, event, event_id(event, session_id), data, endpoints)
+
+
+async def announce_avatar(connection: AsyncConnection, avatar_id: str, *, made_since: datetime | None = None) -> None:
+    """Have the account of an avatar told that it stands, once, whoever says so; nothing of a public or deleted one.
+
+    `made_since`: only of an avatar that is not older, as the one that a session was created with is not.
+    """
+    there = and_(avatars.c.avatar_id == avatar_id, avatars.c.account_id.is_not(None), avatars.c.deleted_at.is_(None))
+    if made_since is not None:
+        there = and_(there, avatars.c.created_at >= made_since)
+    row = (await connection.execute(select(avatars.c.account_id, avatars.c.primary_ratio).where(there))).one_or_none()
+    if row is not None:
+        told = {"avatar_id": avatar_id, "aspect_ratio": row.primary_ratio}
+        await announce(connection, row.account_id, WebhookEvent.AVATAR_CREATED, avatar_id, told)
 
 
 async def put(

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, and_, delete, exists, 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from database.announcing import announce
+from database.announcing import announce_avatar
 from database.engine import reading, writing
 from database.instants import db_now, from_now
 from database.pictures import (
@@ -26,7 +26,7 @@ from database.statements import insert_if_absent
 from database.tables import avatar_portraits, avatars, sessions
 from domain.avatars import PIPELINE, AspectRatio, Avatar, Bank, Portrait, with_bank
 from domain.failures import FailureCode, Refused
-from domain.webhooks import WebhookEvent
+from domain.session import SessionStatus
 
 
 class Avatars:
@@ -96,9 +96,9 @@ class Avatars:
                 if portraits:
                     await connection.execute(insert(avatar_portraits), portraits)
                 await keep_picture(connection, avatar.avatar_id)
-                if avatar.account_id is not None:
-                    told = {"avatar_id": avatar.avatar_id, "aspect_ratio": avatar.primary}
-                    await announce(connection, avatar.account_id, WebhookEvent.AVATAR_CREATED, avatar.avatar_id, told)
+                # A create may still fail, and undo it: its start tells.
+                if not await connection.scalar(select(_CREATING).where(avatars.c.avatar_id == avatar.avatar_id)):
+                    await announce_avatar(connection, avatar.avatar_id)
                 return avatar.avatar_id
             # A repeat finds its own row, and is no second owner.
             twin = and_(_same_picture(avatar.account_id, source_sha256), avatars.c.avatar_id != avatar.avatar_id)
@@ -188,6 +188,8 @@ class Avatars:
             gone = bool((await connection.execute(delete(avatars).where(one, ~kept))).rowcount)
             if gone:
                 await return_picture(connection, avatar_id)
+            else:  # its maker has failed, others show it: it stands
+                await announce_avatar(connection, avatar_id)
             return gone
 
     async def mark_deleted(self, avatar_id: str, account_id: str | None = None) -> bool:
@@ -231,6 +233,7 @@ class Avatars:
 _UNDELETED: ColumnElement[bool] = avatars.c.deleted_at.is_(None)
 _SHOWN = exists().where(sessions.c.avatar_id == avatars.c.avatar_id, sessions.c.ended_at.is_(None))
 """A session shows the avatar, or is being created with it."""
+_CREATING = exists().where(sessions.c.avatar_id == avatars.c.avatar_id, sessions.c.status == SessionStatus.CREATED)
 _HAS_PORTRAITS = exists().where(avatar_portraits.c.avatar_id == avatars.c.avatar_id)
 
 

@@ -19,6 +19,7 @@ from database.admission import (
     repeated,
     shares_place,
 )
+from database.announcing import announce_avatar
 from database.audit import SessionStep, audit, refusal_of_ended
 from database.ends import end_session
 from database.engine import reading, writing
@@ -150,6 +151,7 @@ class Sessions:
                 return started_session(row)
             row = await _commit_start(connection, session_id, generation, limits)
             await audit(connection, session_id, SessionStep.STARTED, generation=generation)
+            await announce_avatar(connection, row.avatar_id, made_since=row.created_at)
             started = started_session(row)
             await set_stop(connection, session_id, started.enforced_end, EndReason.EXPIRED)
         return started

@@ -5,14 +5,14 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from ulid import ULID
 
 from database.audit import SessionStep, audit
 from database.engine import writing
 from database.outbox import Delivery, DeliveryState, Outbox
 from database.reservations import Reservations
-from database.tables import webhook_endpoints, webhook_events
+from database.tables import webhook_deliveries, webhook_endpoints, webhook_events
 from database.webhook_endpoints import WebhookEndpoints
 from domain.failures import FailureCode, Refused
 from domain.webhooks import SUBSCRIBABLE
@@ -40,10 +40,10 @@ async def endpoint(endpoints: WebhookEndpoints, account_id: str, events: Any = S
     return name
 
 
-async def started(database: Database, account_id: str) -> str:
-    """A session that has started; its id."""
+async def started(database: Database, account_id: str, avatar_id: str = "") -> str:
+    """A session that has started, with an avatar that there was before; its id."""
     await database.server(slots=1)
-    session_id, _ = await database.admit(account_id, await database.avatar())
+    session_id, _ = await database.admit(account_id, avatar_id or await database.avatar())
     await database.leases.claim(session_id, 1)
     await database.sessions.start(session_id, 1, 3600, 3600)
     return session_id
@@ -125,6 +125,48 @@ async def test_a_new_avatar_is_told_once(database: Database, endpoints: WebhookE
         await database.avatars.register(an_avatar(avatar_id, owner), sha)
     (row,) = await events(database)
     assert (row["event_id"], row["data"]) == ("evt_avatar_created_1", {"avatar_id": "avat_1", "aspect_ratio": "4:3"})
+
+
+async def create_with_picture(database: Database, account_id: str) -> tuple[str, str]:
+    """A session that is being created with a picture, whose avatar is registered: their ids."""
+    avatar_id = f"avat_{ULID()}"
+    await database.server(slots=1)
+    session_id, _ = await database.admission(account_id, avatar_id, picture=True)
+    await database.avatars.register(an_avatar(avatar_id, account_id), sha256(avatar_id.encode()).hexdigest())
+    return session_id, avatar_id
+
+
+async def test_an_avatar_of_a_create_is_told_with_its_start(database: Database, endpoints: WebhookEndpoints) -> None:
+    """One whose create fails is never told; a later session with an older avatar tells of none."""
+    account_id = await database.account()
+    await endpoint(endpoints, account_id, ["avatar.created"])
+    failing, undone = await create_with_picture(database, account_id)
+    await database.sessions.end(failing, "AT_CAPACITY")
+    assert await database.avatars.forget(undone)
+    session_id, avatar_id = await create_with_picture(database, account_id)
+    assert await events(database) == []
+    for _ in range(2):
+        await database.leases.claim(session_id, 1)
+        await database.sessions.start(session_id, 1, 3600, 3600)
+    (row,) = await events(database)
+    assert row["data"] == {"avatar_id": avatar_id, "aspect_ratio": "4:3"}
+    await database.run(delete(webhook_deliveries))
+    await database.run(delete(webhook_events))
+    await started(database, account_id, avatar_id)
+    assert await events(database) == []
+
+
+async def test_an_avatar_that_outlives_its_create_is_told(database: Database, endpoints: WebhookEndpoints) -> None:
+    """Its create has failed, and others were given it: it stands, and is told once."""
+    account_id = await database.account()
+    await endpoint(endpoints, account_id, ["avatar.created"])
+    session_id, avatar_id = await create_with_picture(database, account_id)
+    assert await database.avatars.recognise(account_id, sha256(avatar_id.encode()).hexdigest()) == avatar_id
+    await database.sessions.end(session_id, "AT_CAPACITY")
+    for _ in range(2):
+        assert not await database.avatars.forget(avatar_id)
+    (row,) = await events(database)
+    assert row["data"]["avatar_id"] == avatar_id
 
 
 async def one_pending(database: Database, outbox: Outbox, endpoints: WebhookEndpoints) -> Delivery:

@@ -5,16 +5,18 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 from ulid import ULID
 
 from database.audit import SessionStep, audit
 from database.engine import writing
+from database.instants import db_now
 from database.outbox import Delivery, DeliveryState, Outbox
 from database.reservations import Reservations
-from database.tables import webhook_deliveries, webhook_endpoints, webhook_events
+from database.tables import charges, minute_packs, webhook_deliveries, webhook_endpoints, webhook_events
 from database.webhook_endpoints import WebhookEndpoints
 from domain.failures import FailureCode, Refused
+from domain.leases import Serving
 from domain.webhooks import SUBSCRIBABLE
 from support.databases import Database, an_avatar
 
@@ -84,6 +86,33 @@ async def test_each_change_is_told_once(database: Database, outbox: Outbox, endp
     assert ended["usage"] == {"duration": ended["usage"]["duration"], "served_seconds": 0, **bill}
     assert data["session.started"]["ended_at"] is None
     assert [(one.endpoint_id, one.round) for one in await outbox.pending()] == [(mine, 1)] * 3
+
+
+async def test_the_end_tells_what_the_ledger_says(database: Database, endpoints: WebhookEndpoints) -> None:
+    """Seconds that were served over all generations, and the minutes that they cost: those of the charge."""
+    account_id = await database.account(included_minutes=1)
+    await database.run(
+        insert(minute_packs).values(
+            pack_id="pack_1", account_id=account_id, minutes=9, minutes_left=9, bought_at=db_now(), expires_at=None
+        )
+    )
+    await endpoint(endpoints, account_id, ["session.ended"])
+    session_id = await started(database, account_id)
+    await Reservations(database.engine).attend(session_id)
+    for generation, served_ms in ((1, 61_500), (2, 30_000)):
+        boot = (await database.leases.claim(session_id, generation)).boot_id
+        served = Serving(session_id=session_id, generation=generation, served_ms=served_ms)
+        await database.servers.renew(boot, [served])
+        await database.server(slots=1)
+    await database.sessions.end(session_id, "server_lost")
+    (row,) = await events(database)
+    (charge,) = await database.rows(select(charges))
+    usage = row["data"]["usage"]
+    assert (row["data"]["end_reason"], usage["served_seconds"], charge["served_ms"]) == ("server_lost", 91, 91_500)
+    assert [usage[name] for name in ("minutes", "included_minutes", "purchased_minutes")] == [2, 1, 1]
+    assert {
+        name: charge[name] for name in ("minutes", "included_minutes", "purchased_minutes")
+    }.items() <= usage.items()
 
 
 async def test_a_change_that_is_rolled_back_is_not_told(database: Database, endpoints: WebhookEndpoints) -> None:

@@ -22,6 +22,10 @@ class BucketMissing(Unavailable):
 class Backend(Protocol):
     """One kind of store below one root; keys are checked before they come here. Trouble is Unavailable or OSError."""
 
+    async def make(self) -> None:
+        """Make what the objects lie in; that it is there is as good."""
+        ...
+
     async def put(self, key: str, data: bytes) -> None:
         """Store `data` at `key`, whole or not at all."""
         ...

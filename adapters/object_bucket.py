@@ -25,6 +25,9 @@ CONNECT_S, READ_S = 2, 5
 ATTEMPTS = 2
 """The second is for a kept connection that the server has closed meanwhile. Steps do the real retrying."""
 
+NO_CONSTRAINT = "us-east-1"
+"""AWS's first region, which may not be named as a bucket's place."""
+
 BATCH = 1000
 """As many keys S3 lists or deletes at once."""
 
@@ -47,6 +50,7 @@ class BucketBackend:
     def __init__(self, address: str, *, endpoint: str, access_key: str, secret_key: str, region: str) -> None:
         self._bucket, self._prefix = parse_bucket(address)
         self._where = endpoint or "AWS"
+        self._region = region
         self._loop = get_loop()
         self._opened = False
         self._files = S3FileSystem(
@@ -61,6 +65,12 @@ class BucketBackend:
             skip_instance_cache=True,
         )
         self._files.retries = 1
+
+    async def make(self) -> None:
+        """Make the bucket, private as S3 makes them; that it is there is as good."""
+        abroad = self._region not in ("", NO_CONSTRAINT)
+        words = {"CreateBucketConfiguration": {"LocationConstraint": self._region}} if abroad else {}
+        await self._call(lambda: self._make(words))
 
     async def put(self, key: str, data: bytes) -> None:
         """Store `data` at `key`; S3 shows an object when it is whole."""
@@ -93,6 +103,12 @@ class BucketBackend:
 
     def _path(self, key: str) -> str:
         return f"{self._bucket}/{self._prefix}{key}"
+
+    async def _make(self, words: dict[str, Any]) -> None:
+        try:
+            await self._s3("create_bucket", **words)
+        except FileExistsError:  # s3fs's word for a bucket that is there, whosever it is: the next look tells
+            return
 
     async def _close(self) -> None:
         await (await self._files.set_session()).close()

@@ -20,6 +20,9 @@ class FolderBackend:
     def __init__(self, address: str) -> None:
         self._files, self._root = fsspec.core.url_to_fs(address)
 
+    async def make(self) -> None:
+        """A folder is made with its first object."""
+
     async def put(self, key: str, data: bytes) -> None:
         """Store `data` at `key`, whole or not at all."""
         await asyncio.to_thread(self._put, self._path(key), data)

@@ -73,6 +73,14 @@ class ObjectStore:
             newest[folder] = max(newest.get(folder, at), at)
         return sorted(f"{prefix}/{folder}" for folder, at in newest.items() if at < before)
 
+    async def look(self) -> None:
+        """Raise what the store raises when it cannot be read, BucketMissing among it; nothing is written."""
+        await _untroubled(self._backend.modified_below("health"))
+
+    async def make(self) -> None:
+        """Make the bucket that objects are to lie in, unless it is there; a folder needs no making."""
+        await _untroubled(self._backend.make())
+
     async def check(self) -> None:
         """Raise what the store raises when it cannot be reached or written to."""
         await self.put("health/check", b"ok")

@@ -10,17 +10,16 @@ from pathlib import Path
 import httpx
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
-from temporalio.client import Client
 
 from adapters.detector_file import detector_path
 from adapters.livekit_rooms import LiveKitAccess, LiveKitRooms
 from adapters.object_backend import BucketMissing, StoreRefused, StoreUnreachable
 from adapters.object_store import ObjectStore
 from cli.doctor import FaultError, Look
-from contracts import queues, search_attributes
+from cli.doctor_temporal import INIT, look_at_temporal, reach
+from contracts import queues
 from database.avatar_servers import AvatarServers
 from database.engine import open_engine
 from database.migrations import is_current
@@ -30,7 +29,6 @@ from runtime.external.found import MissingPartError
 from runtime.external.livekit_server import INSTALL, find_livekit_server
 from runtime.external.temporal_cli import find_temporal
 from runtime.settings import Settings, SettingsError, parse_keys
-from runtime.temporal_client import connect
 
 STORE_WITHIN_S = 4
 """Less than the doctor gives a look: it should be the one to say what helps."""
@@ -40,7 +38,7 @@ STORE_HELP: dict[type[Unavailable], str] = {
         "check GREENROOM_STORAGE_ACCESS_KEY, GREENROOM_STORAGE_SECRET_KEY, GREENROOM_STORAGE_REGION and what the "
         "bucket's policy allows"
     ),
-    BucketMissing: "make it, or check GREENROOM_STORAGE_URL",
+    BucketMissing: f"{INIT}, or check GREENROOM_STORAGE_URL",
 }
 STORE_HELP_ELSE = "check GREENROOM_STORAGE_URL, and for S3 GREENROOM_STORAGE_ENDPOINT and GREENROOM_STORAGE_REGION"
 KEYS = {"server_keys": "signs session tokens", "sealing_keys": "seals room tokens"}
@@ -93,7 +91,7 @@ async def look_at_database(settings: Settings) -> str:
     """It answers, and has this version's tables."""
     async with opened_database(settings) as engine:
         if not await is_current(engine):
-            raise FaultError("its tables are not those of this version: run `greenroom migrate`")
+            raise FaultError(f"its tables are not those of this version: {INIT}, or `greenroom migrate`")
         return f"{engine.dialect.name} is up to date"
 
 
@@ -102,7 +100,7 @@ async def opened_database(settings: Settings) -> AsyncIterator[AsyncEngine]:
     """An engine for one look; a SQLite file that is not there is a fault, and is not made."""
     kind, _, file = settings.database_address.partition(":///")
     if kind.startswith("sqlite") and not await asyncio.to_thread(Path(file).exists):
-        raise FaultError("there is no database yet: run `greenroom migrate`")
+        raise FaultError(f"there is no database yet: {INIT}, or `greenroom migrate`")
     engine = open_engine(settings.database_address)
     try:
         yield engine
@@ -143,22 +141,9 @@ async def look_at_livekit(settings: Settings) -> str:
     return f"rooms can be made; clients are sent to {settings.public_livekit_url}"
 
 
-async def look_at_temporal(environ: Mapping[str, str]) -> str:
-    """It answers, and knows the search attributes that sessions set."""
-    client = await _temporal(environ)
-    known = await client.operator_service.list_search_attributes(
-        ListSearchAttributesRequest(namespace=client.namespace)
-    )
-    missing = [key.name for key in search_attributes.EVERY if key.name not in known.custom_attributes]
-    if missing:
-        commands = " ".join(f"--name {name} --type Keyword" for name in missing)
-        raise FaultError(f"search attributes are missing: run `temporal operator search-attribute create {commands}`")
-    return f"serves namespace {client.namespace}"
-
-
 async def look_at_worker(environ: Mapping[str, str], queue: str, role: str) -> str:
     """Somebody polls the role's queue."""
-    client = await _temporal(environ)
+    client = await reach(environ)
     described = await client.workflow_service.describe_task_queue(
         DescribeTaskQueueRequest(
             namespace=client.namespace,
@@ -193,11 +178,3 @@ async def look_at_api(settings: Settings) -> str:
     if wrong:
         raise FaultError(f"it is not ready ({'; '.join(wrong)})")
     return f"ready at {settings.public_address}"
-
-
-async def _temporal(environ: Mapping[str, str]) -> Client:
-    try:
-        return await connect(environ)
-    except RuntimeError:
-        address = environ.get("TEMPORAL_ADDRESS", "127.0.0.1:7233")
-        raise FaultError(f"it does not answer at {address}: check TEMPORAL_ADDRESS and that it runs") from None

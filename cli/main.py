@@ -17,6 +17,7 @@ COMMANDS = {
     "doctor": "cli.doctor:doctor_command",
     "errors": "cli.errors:errors_command",
     "faces": "cli.faces:faces_group",
+    "init": "cli.init:init_command",
     "keys": "cli.accounts.keys:keys_group",
     "migrate": "cli.processes:migrate_command",
     "plans": "cli.accounts.plans:plans_group",

@@ -41,7 +41,7 @@ LIBRARIES: dict[str, set[str]] = {
     "runtime": {"cryptography", "httpx", "msgspec", "rich", "temporalio"},
     "api": {"litestar", "msgspec", "temporalio", "ulid", "uvicorn", "wsproto"},
     "worker": {"msgspec", "temporalio", "ulid"},
-    "cli": {"PIL", "av", "click", "httpx", "livekit", "numpy", "rich", "sqlalchemy", "temporalio", "ulid"},
+    "cli": {"PIL", "av", "click", "google", "httpx", "livekit", "numpy", "rich", "sqlalchemy", "temporalio", "ulid"},
 }
 """The third-party packages that a room may use. A new one is a decision: it is made here."""
 CLOCKS = {"now", "today", "utcnow", "uuid4", "uuid1"}

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from datetime import timedelta
+from enum import Enum
 
 from temporalio.client import (
     Client,
@@ -16,7 +17,7 @@ from temporalio.client import (
     ScheduleUpdate,
     ScheduleUpdateInput,
 )
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from contracts import queues
 from contracts.reconciling import EVERY, SCHEDULE_ID
@@ -32,7 +33,7 @@ async def keep_schedule(client: Client, every: timedelta = EVERY) -> None:
     """Make the Schedule, or bring one that is there up to date; however long Temporal is away."""
     while True:
         try:
-            await _make(client, every)
+            await make_schedule(client, every)
         except (RPCError, RuntimeError) as error:  # a server that is away, or does not know of Schedules yet
             log.warning("the reconciler's Schedule could not be made yet: %s", error)
             await asyncio.sleep(AGAIN_S)
@@ -40,7 +41,35 @@ async def keep_schedule(client: Client, every: timedelta = EVERY) -> None:
             return
 
 
-async def _make(client: Client, every: timedelta) -> None:
+class ScheduleState(Enum):
+    """What Temporal knows of the reconciler."""
+
+    MISSING = "missing"
+    OTHER = "of another version"
+    CURRENT = "as it should be"
+
+
+async def state_of(client: Client, every: timedelta = EVERY) -> ScheduleState:
+    """Is the Schedule there, and is it this version's? Whether it is paused does not count. RPCError."""
+    try:
+        found = (await client.get_schedule_handle(SCHEDULE_ID).describe()).schedule
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            return ScheduleState.MISSING
+        raise
+    return ScheduleState.CURRENT if _about(found) == _about(schedule(every)) else ScheduleState.OTHER
+
+
+def _about(one: Schedule) -> tuple[object, ...]:
+    """What makes one Schedule do what another does; its summary comes back as a payload, which may be encrypted."""
+    action = one.action
+    assert isinstance(action, ScheduleActionStartWorkflow)  # noqa: S101 - Temporal has no other kind
+    what = (action.workflow, action.id, action.task_queue, action.execution_timeout)
+    return (*what, [(each.every, each.offset) for each in one.spec.intervals], one.policy)
+
+
+async def make_schedule(client: Client, every: timedelta = EVERY) -> None:
+    """Make the Schedule, or bring one that is there up to date. RPCError."""
     wanted = schedule(every)
     try:
         await client.create_schedule(SCHEDULE_ID, wanted)

@@ -8,7 +8,9 @@ from temporalio.client import Client
 
 from cli.doctor import examine
 from cli.main import main
+from contracts.reconciling import EVERY, SCHEDULE_ID
 from support.api_system import ApiSystem, environment, settings_in
+from worker.reconciling import schedule
 
 PARTS = ["settings", "keys", "parts on disk", "database", "object store", "Temporal"]
 WORKERS = ["sessions worker", "faces worker", "avatar servers", "API"]
@@ -27,7 +29,11 @@ def environ_of(api: ApiSystem, temporal: dict[str, str]) -> dict[str, str]:
 
 async def test_a_system_that_runs_is_found_well(api_system: ApiSystem, temporal_apart: Client) -> None:
     """Every part but the API, which this system serves without a port, is there."""
+    wanted = schedule(EVERY)
+    wanted.state.paused = True  # nothing of this test is to be reconciled
+    handle = await temporal_apart.create_schedule(SCHEDULE_ID, wanted)
     found = {one.part: one for one in await examine(environ_of(api_system, environment(temporal_apart)))}
+    await handle.delete()
     assert list(found) == [*PARTS, *WORKERS]
     assert {part for part, one in found.items() if not one.ok} <= {"API", "parts on disk"}
     assert "3 slots" in found["avatar servers"].text

@@ -28,6 +28,8 @@ START_WITHIN_S = 30.0
 SERVICES = ("master", "volume", "filer", "s3", "admin")
 READER = {"access_key": "an-access-key-that-may-only-read", "secret_key": "its-secret-key-that-nobody-else-uses"}
 """Another key, for tests of what is not allowed."""
+MAKER = {"access_key": "an-access-key-that-may-make-buckets", "secret_key": "another-secret-key-that-nobody-else-uses"}
+"""An administrator's."""
 
 
 def find_binary() -> Path | None:
@@ -65,10 +67,11 @@ class S3Server:
     def start(self) -> None:
         """Start, and wait until it takes an object."""
         self.folder.mkdir(exist_ok=True)
-        # Neither is an administrator: such a one's writes would make a bucket that is missing.
+        # The first two are no administrators: such a one's writes would make a bucket that is missing.
         identities = [
             _identity("owner", ACCESS_KEY, SECRET_KEY, "Read", "Write", "List"),
             _identity("reader", READER["access_key"], READER["secret_key"], "Read", "List"),
+            _identity("maker", MAKER["access_key"], MAKER["secret_key"], "Admin", "Read", "Write", "List"),
         ]
         (self.folder / "s3.json").write_text(json.dumps({"identities": identities}))
         self._lifeline = new_lifeline()
@@ -181,4 +184,14 @@ def s3_address(s3_server: S3Server) -> str:
     return f"s3://{BUCKET}/{uuid4().hex}"
 
 
-__all__ = ["ACCESS_KEY", "BUCKET", "READER", "SECRET_KEY", "S3Server", "make_s3_server", "s3_address", "s3_server"]
+__all__ = [
+    "ACCESS_KEY",
+    "BUCKET",
+    "MAKER",
+    "READER",
+    "SECRET_KEY",
+    "S3Server",
+    "make_s3_server",
+    "s3_address",
+    "s3_server",
+]

@@ -28,6 +28,7 @@ from domain.invariants import MEANINGS, Breach, Facts, found
 from domain.rooms import AVATAR_IDENTITY
 from runtime.settings import Settings, load_settings
 from runtime.temporal_client import connect
+from runtime.workflow_lists import OPEN, listed
 
 BETWEEN_LOOKS_S = 2.0
 DAY_S = 86_400
@@ -35,7 +36,7 @@ STORED_FOR = timedelta(minutes=5)
 """Pictures that lie for so long belong to an avatar, or to nobody."""
 NEW_MS = 10_000
 """A workflow that began just now may not be listed yet."""
-RUNNING = "ExecutionStatus = 'Running' AND WorkflowType IN ('CreateSessionWorkflow', 'UploadFaceWorkflow')"
+RUNNING = f"{OPEN} AND WorkflowType IN ('CreateSessionWorkflow', 'UploadFaceWorkflow')"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +126,7 @@ class Looker:
 
     async def _workflows(self) -> frozenset[str]:
         try:
-            return frozenset([one.id async for one in self.temporal.list_workflows(RUNNING)])
+            return frozenset([one.workflow_id async for one in listed(self.temporal, RUNNING)])
         except RPCError as error:
             raise Unavailable(f"Temporal does not list workflows: {error.status.name}") from error
 

@@ -1,18 +1,18 @@
 """Fetches histories from a live namespace or a folder, and replays each; it prints nothing."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import Client, WorkflowHistory
 from temporalio.converter import DataConverter
 
 from cli.deploying import connected, refused
 from domain.failures import FailureCode, Refused
 from runtime.temporal_client import converter
+from runtime.workflow_lists import OPEN, listed
 from worker.registry import ROLES
 from worker.replaying import replay
 
@@ -58,25 +58,8 @@ async def replay_folder(environ: Mapping[str, str], folder: Path, tell: Tell) ->
 
 async def _newest(client: Client, last: int, types: Sequence[str], *, running: bool) -> list[WorkflowExecution]:
     names = ", ".join(f"'{name}'" for name in types)
-    query = f"WorkflowType IN ({names})" + " AND CloseTime IS NULL" * running
-    found = [one async for one in _listed(client, query, last)]
-    return found[:last]
-
-
-async def _listed(client: Client, query: str, last: int) -> AsyncIterator[WorkflowExecution]:
-    # Not by the SDK's list: it breaks at a workflow that an operator has paused.
-    page, given = b"", 0
-    while given < last:
-        answer = await client.workflow_service.list_workflow_executions(
-            ListWorkflowExecutionsRequest(
-                namespace=client.namespace, query=query, page_size=min(last, 200), next_page_token=page
-            )
-        )
-        for one in answer.executions:
-            yield one.execution
-        given, page = given + len(answer.executions), answer.next_page_token
-        if not page:
-            return
+    query = f"WorkflowType IN ({names})" + f" AND {OPEN}" * running
+    return [one async for one in listed(client, query, last)]
 
 
 async def _replayed(history: WorkflowHistory, decrypting: DataConverter) -> Replayed:

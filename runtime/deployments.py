@@ -14,7 +14,6 @@ from temporalio.api.workflowservice.v1 import (
     CountWorkflowExecutionsRequest,
     DescribeTaskQueueRequest,
     DescribeWorkerDeploymentRequest,
-    ListWorkflowExecutionsRequest,
     SetWorkerDeploymentCurrentVersionRequest,
     SetWorkerDeploymentRampingVersionRequest,
     UpdateWorkflowExecutionOptionsRequest,
@@ -23,6 +22,7 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts import queues
+from runtime.workflow_lists import OPEN, listed
 
 STATES = {
     WorkerDeploymentVersionStatus.WORKER_DEPLOYMENT_VERSION_STATUS_INACTIVE: "inactive",
@@ -33,7 +33,6 @@ STATES = {
 }
 POLL_RENEWED_WITHIN = timedelta(seconds=75)
 """A worker asks anew after a minute at the latest, so one that was not seen for longer is gone."""
-PAGE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,18 +149,8 @@ class Deployment:
 
     async def open_sessions(self, build_id: str) -> AsyncIterator[str]:
         """The ids of the workflows that run on a version."""
-        page = b""
-        while True:
-            answer = await self._client.workflow_service.list_workflow_executions(
-                ListWorkflowExecutionsRequest(
-                    namespace=self._client.namespace, query=self._open(build_id), page_size=PAGE, next_page_token=page
-                )
-            )
-            for found in answer.executions:
-                yield found.execution.workflow_id
-            page = answer.next_page_token
-            if not page:
-                return
+        async for found in listed(self._client, self._open(build_id)):
+            yield found.workflow_id
 
     async def move(self, workflow_id: str, build_id: str) -> None:
         """Let a running workflow go on on another version, whose code must replay its history."""
@@ -178,7 +167,7 @@ class Deployment:
         await self._client.workflow_service.update_workflow_execution_options(wanted)
 
     def _open(self, build_id: str) -> str:
-        return f'TemporalWorkerDeploymentVersion = "{self._name}:{build_id}" AND CloseTime IS NULL'
+        return f'TemporalWorkerDeploymentVersion = "{self._name}:{build_id}" AND {OPEN}'
 
 
 def _standing(info: WorkerDeploymentInfo, token: bytes) -> Standing:

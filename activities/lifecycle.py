@@ -24,6 +24,7 @@ class LifecycleActivities:
                 remaining_seconds=value.remaining_seconds,
                 picture=value.picture,
                 duplicate_key=value.duplicate_key,
+                key_id=value.key_id,
             )
         return steps.AdmitSessionResult(
             concurrency=admitted.concurrency.current,

@@ -10,6 +10,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 
 from api.key_use import KeyUse
 from api.rate_limit import LIMITED_PATHS, Connection, RateLimits
+from database.account_admin import KEY_ID
 from database.accounts import AccountKey, Accounts
 from domain.failures import FailureCode, Refused, Unavailable
 
@@ -20,6 +21,8 @@ OPEN = "open"
 """The option of a route below `/v1` that asks for no key."""
 ACCOUNT = "greenroom_account"
 """Where in the scope's state stands whose request it is."""
+KEY = "greenroom_key"
+"""And by which of its keys, by the id that operators know it by."""
 
 SECURITY_COMPONENTS = Components(
     security_schemes={"apiKey": SecurityScheme(type="apiKey", name=HEADER, security_scheme_in="header")}
@@ -51,8 +54,15 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
         raise
     await limits.count(connection, f"key:{key_hash(key)[:32]}", found.requests_per_minute)
     connection.scope["state"][ACCOUNT] = found.account_id
+    connection.scope["state"][KEY] = key_hash(key)[:KEY_ID]
     uses: KeyUse = connection.app.state.key_use
     uses.note(key_hash(key))
+
+
+def key_of(request: Request[Any, Any, State]) -> str:
+    """The id of the request's key."""
+    key_id: str = request.scope["state"][KEY]
+    return key_id
 
 
 async def provide_account(request: Request[Any, Any, State]) -> AccountId:

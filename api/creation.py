@@ -9,7 +9,7 @@ from ulid import ULID
 from api.pictures import discarded_if_unavailable
 from api.repeat_keys import repeat_key
 from api.services import Services
-from api.session_requests import CheckedCreate, check_create, session_command
+from api.session_requests import Caller, CheckedCreate, check_create, session_command
 from contracts.http import CreateSessionRequest
 from contracts.session_workflow import SessionStarted
 from database.creates import Found
@@ -33,13 +33,13 @@ class Created:
 
 
 async def created(
-    services: Services, account_id: str, request: CreateSessionRequest, body: bytes, idempotency_key: str | None
+    services: Services, caller: Caller, request: CreateSessionRequest, body: bytes, idempotency_key: str | None
 ) -> Created:
     """The session of a create, and the account's concurrency with it; `body` is the request's plaintext.
 
     A repeat is answered by the session that it finds. Refused as the workflow says, and as `Creates.claim`.
     """
-    wanted = check_create(services, request)
+    wanted, account_id = check_create(services, request), caller.account_id
     made = wanted.room is None
     found = await _found(services, account_id, body, idempotency_key, managed=made)
     if found.course is Course.ANSWER:
@@ -49,7 +49,7 @@ async def created(
         started = await _joined(services, found.session_id, wanted)
     if started is None:
         takes_over = not idempotency_key
-        started = await _begun(services, account_id, found.session_id, wanted, takes_over=takes_over)
+        started = await _begun(services, caller, found.session_id, wanted, takes_over=takes_over)
     session = Session(
         session_id=started.session_id,
         account_id=account_id,
@@ -110,11 +110,11 @@ async def _joined(services: Services, session_id: str, wanted: CheckedCreate) ->
 
 
 async def _begun(
-    services: Services, account_id: str, session_id: str, wanted: CheckedCreate, *, takes_over: bool
+    services: Services, caller: Caller, session_id: str, wanted: CheckedCreate, *, takes_over: bool
 ) -> SessionStarted:
     """Start the session's workflow, and wait for its answer."""
     async with _noted(services, session_id):
-        command = await session_command(services, account_id, session_id, wanted, takes_over=takes_over)
+        command = await session_command(services, caller, session_id, wanted, takes_over=takes_over)
         async with discarded_if_unavailable(services.store, command.picture):
             return await services.gateway.create(command)
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from api.creation import created
 from api.link_views import started_ratio
 from api.services import Services
+from api.session_requests import Caller
 from api.views import session_view
 from contracts.http import CreateSessionRequest
 from contracts.http_links import StartByLinkRequest, StartedByLink
@@ -23,7 +24,7 @@ async def start_by_link(services: Services, request: StartByLinkRequest) -> Star
     async with taken(services, request.link_id) as link:
         ratio = started_ratio(request.aspect_ratio, link)
         wanted = CreateSessionRequest(avatar=link.avatar_id, aspect_ratio=ratio, metadata={"link_id": link.link_id})
-        session = (await created(services, link.account_id, wanted, b"", None)).session
+        session = (await created(services, Caller(account_id=link.account_id), wanted, b"", None)).session
     room = services.managed_rooms.entrance(session)
     view = session_view(session)
     return StartedByLink(

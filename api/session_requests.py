@@ -21,6 +21,15 @@ from domain.failures import FailureCode, Refused
 from runtime.settings import Settings
 
 
+@dataclass(frozen=True, kw_only=True)
+class Caller:
+    """Who creates a session."""
+
+    account_id: str
+    key_id: str = ""
+    """By which of its keys; empty: by a link."""
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class CheckedCreate:
     """A create whose every field can be acted on."""
@@ -58,13 +67,13 @@ def check_create(services: Services, request: CreateSessionRequest) -> CheckedCr
 
 
 async def session_command(
-    services: Services, account_id: str, session_id: str, wanted: CheckedCreate, *, takes_over: bool
+    services: Services, caller: Caller, session_id: str, wanted: CheckedCreate, *, takes_over: bool
 ) -> CreateSessionInput:
     """The workflow's input; a picture is staged last, when nothing else can be refused any more.
 
     `takes_over`: the session ends older ones whose avatar is the same participant of the same room.
     """
-    avatar, sent = wanted.avatar, wanted.sent
+    account_id, avatar, sent = caller.account_id, wanted.avatar, wanted.sent
     if sent is None:
         check_access(await services.avatars.get(avatar), account_id)
     else:
@@ -78,6 +87,7 @@ async def session_command(
     return CreateSessionInput(
         session_id=session_id,
         account_id=account_id,
+        key_id=caller.key_id,
         avatar_id=ids.avatar_id(str(ULID())) if picture else avatar,
         aspect_ratio=wanted.aspect_ratio,
         room=_sealed(services, session_id, room),

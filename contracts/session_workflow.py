@@ -13,6 +13,9 @@ from domain.session import EndReason
 CREATE_UPDATE_ID = "create"
 """The id of the one update that answers a create: a repeat gets the stored answer."""
 
+END, MOVE_AWAY = "end", "move_away"
+"""The updates that operators' steps ask for; by name, since steps do not import workflows."""
+
 REPORT_ROOM = "report_room"
 """The signal that avatar servers send; by name, since they do not import workflows."""
 
@@ -56,6 +59,8 @@ class CreateSessionInput(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
     wait_up_to: timedelta = timedelta(0)
     """How long it waits in line where no avatar server has a free slot."""
+    key_id: str = ""
+    """Of the key that asks for it, as operators know it; empty: a link does."""
     duplicate_key: str = ""
     """Older sessions with the same one end when this one has its slot; empty: there are none."""
     nobody_joined_after: timedelta = timedelta(seconds=120)

@@ -8,6 +8,15 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from temporalio import activity
 
+from contracts.operations import (
+    EndSelectedInput,
+    FindSessionsInput,
+    FindSessionsResult,
+    MoveSessionsInput,
+    SessionsDealtWith,
+    TakeOutInput,
+    TakeOutResult,
+)
 from contracts.portraits import AvatarRef, FaceMeasures, StoredObject, StoredPortrait
 from contracts.session_workflow import RoomAddress
 from domain.avatars import AspectRatio
@@ -251,6 +260,8 @@ class AdmitSessionInput(msgspec.Struct, frozen=True, kw_only=True):
     """The avatar is yet to be made."""
     duplicate_key: str = ""
     """A session that is to be replaced has the same one, and shares its place."""
+    key_id: str = ""
+    """Of the key that asked for it; empty: a link did."""
 
 
 class AdmitSessionResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -540,3 +551,7 @@ release_leftovers = Step("release_leftovers", LookForLeftovers, MendedResult)
 discard_leftovers = Step("discard_leftovers", LookForLeftovers, MendedResult)
 deliver_webhook = Step("deliver_webhook", DeliverWebhookInput, DeliverWebhookResult)
 give_up_webhook = Step("give_up_webhook", GiveUpWebhookInput, Done)
+take_out = Step("take_out", TakeOutInput, TakeOutResult)
+move_sessions = Step("move_sessions", MoveSessionsInput, SessionsDealtWith)
+find_sessions = Step("find_sessions", FindSessionsInput, FindSessionsResult)
+end_selected = Step("end_selected", EndSelectedInput, SessionsDealtWith)

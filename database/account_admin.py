@@ -130,11 +130,21 @@ class AccountAdmin:
                 for row in await connection.execute(query)
             ]
 
+    async def key_called(self, key: str, account_id: str = "") -> str:
+        """The id of the one key of this id, or name, of an account or of any; NOT_FOUND where it is not one."""
+        query = select(api_keys.c.key_hash).where(_called(key))
+        if account_id:
+            query = query.where(api_keys.c.account_id == account_id)
+        async with reading(self._engine) as connection:
+            found = list(await connection.scalars(query.limit(2)))
+        if len(found) != 1:
+            trouble = "several keys are" if found else "no key is"
+            raise Refused(FailureCode.NOT_FOUND, f"{trouble} called {key}")
+        return str(found[0])[:KEY_ID]
+
     async def revoke(self, account_id: str, key: str) -> int:
         """Revoke the account's keys of this id or name; how many stood."""
-        called = or_(api_keys.c.name == key, api_keys.c.key_hash.startswith(key, autoescape=True))
-        named: ColumnElement[bool] = called if len(key) >= KEY_ID else api_keys.c.name == key
-        standing = and_(api_keys.c.account_id == account_id, api_keys.c.revoked_at.is_(None), named)
+        standing = and_(api_keys.c.account_id == account_id, api_keys.c.revoked_at.is_(None), _called(key))
         async with writing(self._engine) as connection:
             change = update(api_keys).where(standing).values(revoked_at=db_now()).returning(api_keys.c.key_hash)
             return len((await connection.execute(change)).all())
@@ -144,6 +154,12 @@ class AccountAdmin:
         async with writing(self._engine) as connection:
             change = update(api_keys).where(api_keys.c.key_hash.in_(key_hashes)).values(last_used_at=db_now())
             await connection.execute(change)
+
+
+def _called(key: str) -> ColumnElement[bool]:
+    """The keys of this name, or of this id or more of the hash."""
+    named = api_keys.c.name == key
+    return or_(named, api_keys.c.key_hash.startswith(key, autoescape=True)) if len(key) >= KEY_ID else named
 
 
 async def _change(connection: AsyncConnection, account_id: str, values: Mapping[str, Any]) -> None:

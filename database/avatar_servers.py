@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -39,6 +40,8 @@ class AvatarServer:
     """It renewed within the last 3 s."""
     registered_at: datetime
     renewed_at: datetime
+    version: str | None
+    """Of its software; None where it does not say."""
 
 
 class AvatarServers:
@@ -47,9 +50,10 @@ class AvatarServers:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def register(self, boot_id: str, name: str, queue: str, slots: int) -> None:
+    async def register(self, boot_id: str, name: str, queue: str, slots: int, *, version: str = "") -> None:
         """Add a boot and its free slots, unless it is there already. Forgets servers that fell silent."""
-        row = {"boot_id": boot_id, "name": name, "queue": queue, "slots": slots, "draining": False}
+        row: dict[str, Any] = {"boot_id": boot_id, "name": name, "queue": queue, "slots": slots, "draining": False}
+        row |= {"version": version or None}
         row |= {"registered_at": db_now(), "renewed_at": db_now(), "renewals": 0}
         async with writing(self._engine) as connection:
             await forget_servers(connection, avatar_servers.c.renewed_at <= from_now(-SILENT_S))

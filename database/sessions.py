@@ -76,6 +76,7 @@ class Sessions:
         remaining_seconds: float,
         picture: bool = False,
         duplicate_key: str = "",
+        key_id: str = "",
     ) -> Admission:
         """Reserve what a session needs of its account, all or nothing: a place, minutes, and an avatar's making.
 
@@ -87,6 +88,7 @@ class Sessions:
         """
         wanted: dict[str, Any] = {"account_id": account_id, "avatar_id": avatar_id}
         wanted |= {"aspect_ratio": aspect_ratio, "metadata": dict(metadata), "duplicate_key": duplicate_key or None}
+        wanted["key_id"] = key_id or None
         async with writing(self._engine) as connection:
             standing = await standing_of(connection, account_id, lock=True, admits=True)
             found = await count_places(connection, session_id, standing)

@@ -136,6 +136,7 @@ sessions = Table(
     Column("reserved_minutes", Integer),  # counts until it ends; NULL: its plan has no limit
     Column("attended_at", Instant),  # since when somebody was known to have been there
     Column("duplicate_key", String(64)),  # the same participant of the same room; NULL: of nobody that is known
+    Column("key_id", String),  # of the key that created it; NULL: a link did, or it is not known
     CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_has_a_time"),
     CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="ended_has_a_reason"),
     CheckConstraint("status <> 'started' OR started_at IS NOT NULL", name="started_has_a_time"),
@@ -262,6 +263,7 @@ avatar_servers = Table(
     Column("renewed_at", Instant, nullable=False),
     Column("renewals", BigInteger, nullable=False),
     Column("draining", Boolean, nullable=False),
+    Column("version", String),  # of its software; NULL: it does not say
 )
 
 slots = Table(

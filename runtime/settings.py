@@ -191,6 +191,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     avatar_name: str = ""
     """What this avatar server is called in lists and in the Temporal UI; empty means as its machine."""
 
+    avatar_version: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    """Which software this avatar server runs, such as its image's tag: `greenroom servers drain --version` finds it by
+    that. Empty: the package's version."""
+
     avatar_slots: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 2
     """How many sessions this avatar server serves at once."""
 

@@ -36,6 +36,8 @@ ROLES: dict[str, Role] = {
         assembly="worker.roles.sessions",
         workflows=(
             "workflows.create_session:CreateSessionWorkflow",
+            "workflows.drain_servers:DrainServersWorkflow",
+            "workflows.end_sessions:EndSessionsWorkflow",
             "workflows.deliver_webhook:DeliverWebhookWorkflow",
             "workflows.reconcile:ReconcileWorkflow",
             "workflows.upload_face:UploadFaceWorkflow",
@@ -49,6 +51,7 @@ ROLES: dict[str, Role] = {
             "activities.minutes:MinuteActivities",
             "activities.plans:PlanActivities",
             "activities.leftovers:LeftoverActivities",
+            "activities.operations:OperationActivities",
             "activities.webhooks:WebhookActivities",
         ),
     ),

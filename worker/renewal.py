@@ -38,6 +38,8 @@ class Boot:
     name: str
     queue: str
     slots: int
+    version: str = ""
+    """Of its software."""
 
 
 Farewell = Callable[[str, int], Awaitable[str]]
@@ -86,7 +88,7 @@ class Renewal:
         boot = self._boot
         while True:
             try:
-                await self._servers.register(boot.boot_id, boot.name, boot.queue, boot.slots)
+                await self._servers.register(boot.boot_id, boot.name, boot.queue, boot.slots, version=boot.version)
             except Refused as trouble:
                 log.warning("avatar server %s cannot register yet: %s", boot.name, trouble)
                 await asyncio.sleep(EVERY_S)

@@ -180,6 +180,7 @@ class CreateSessionWorkflow:
             aspect_ratio=command.aspect_ratio,
             metadata=command.metadata,
             duplicate_key=command.duplicate_key,
+            key_id=command.key_id,
             remaining_seconds=self._remaining().total_seconds(),
             picture=command.picture is not None,
         )

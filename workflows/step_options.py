@@ -86,6 +86,11 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     steps.end_orphans: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=1),
     steps.release_leftovers: _remote(queues.SESSIONS, timeout=timedelta(seconds=10), attempts=1),
     steps.discard_leftovers: _remote(queues.SESSIONS, timeout=timedelta(seconds=20), attempts=1),
+    # Operators' verbs: many sessions each, of which one speaks for a minute before it moves. What failed is told.
+    steps.take_out: _local(),
+    steps.find_sessions: _local(),
+    steps.move_sessions: _remote(queues.SESSIONS, timeout=timedelta(minutes=5), attempts=0),
+    steps.end_selected: _remote(queues.SESSIONS, timeout=timedelta(minutes=2), attempts=0),
     # Rooms of our own making: LiveKit's server is asked. A client waits for a room, so that is a local step beside the
     # lease; nobody waits for its end, and one that is left over closes by itself.
     steps.make_room: _local(timeout=timedelta(seconds=6)),

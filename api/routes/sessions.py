@@ -8,7 +8,7 @@ from litestar.enums import HttpMethod
 from litestar.openapi import ResponseSpec
 from litestar.params import HeaderParameter, JSONBody
 
-from api.auth import SECURED, AccountId
+from api.auth import SECURED, AccountId, key_of
 from api.creation import created
 from api.json_request import JSONRequest
 from api.managed_rooms import entrance
@@ -17,6 +17,7 @@ from api.routes.session_extension import extend_session
 from api.routes.session_reading import get_timeline, list_sessions
 from api.routes.shared import AWAY, BAD_REQUEST, NOT_FOUND, UNAUTHORIZED, SessionId, own_session
 from api.services import Services
+from api.session_requests import Caller
 from api.views import session_view, usage_view
 from contracts.http import (
     CreateSessionRequest,
@@ -61,7 +62,8 @@ async def create_session(
 
     A repeat finds the session of the first request instead of making another.
     """
-    made = await created(services, account_id, data, await request.body(), idempotency_key)
+    caller = Caller(account_id=account_id, key_id=key_of(request))
+    made = await created(services, caller, data, await request.body(), idempotency_key)
     session = made.session
     return SessionCreated(
         session=session_view(

@@ -24,7 +24,7 @@ def close_account(*, account: str, yes: bool, data_dir: Path | None) -> None:
 
 async def close(environ: Mapping[str, str], account: str) -> list[str]:
     """Close the account, and end what runs; a line for each session."""
-    from cli.draining import hands  # noqa: PLC0415 - the database takes .5 s to import
+    from cli.operators.hands import hands  # noqa: PLC0415 - the database takes .5 s to import
     from domain.failures import Refused  # noqa: PLC0415
     from domain.session import EndReason  # noqa: PLC0415
 

@@ -43,6 +43,12 @@ async def account_of(environ: Mapping[str, str], name: str) -> str:
         await engine.dispose()
 
 
+async def key_of(environ: Mapping[str, str], key: str, account_id: str) -> str:
+    """The id of the key of an id or a name, of an account or, by its id alone, of any; NOT_FOUND without it."""
+    async with opened(environ) as admin:
+        return await admin.key_called(key, account_id)
+
+
 def show(one: Any, *, as_json: bool) -> None:
     """One line: JSON, or each field that says something."""
     row = {

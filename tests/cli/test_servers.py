@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 from temporalio.client import Client
 
-from cli.draining import Drain, Hands
-from cli.servers import servers_group
+from cli.operators.hands import Drain, Hands
+from cli.operators.servers import servers_group
 from database.avatar_servers import AvatarServers
 from domain.failures import FailureCode, Refused
 from domain.session import EndReason

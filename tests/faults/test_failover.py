@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import numpy as np
 import pytest
 
-from cli.draining import Drain, Hands
+from cli.operators.hands import Drain, Hands
 from database.avatar_servers import AvatarServers
 from domain.session import EndReason
 from support.agent_peer import AgentPeer, agent_token

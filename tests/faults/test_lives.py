@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from cli.draining import Hands
+from cli.operators.hands import Hands
 from database.avatar_servers import AvatarServers
 from domain.failures import FailureCode
 from domain.session import EndReason

@@ -10,14 +10,18 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHistory, Wor
 from temporalio.exceptions import ApplicationError
 
 from contracts import queues, steps
+from contracts.operations import DrainServers, EndSessions
 from contracts.session_workflow import EndSession, ExtendSession, MoveAway, RoomAddress, RoomSeen
 from contracts.upload_workflow import UploadFaceInput
 from domain.failures import FailureCode
+from domain.selections import Selection
 from domain.session import EndReason
 from support.eventually import eventually
 from support.session_commands import Running, command, create, new_session_id, staged_picture
 from support.stand_in_steps import BOOT, Handler, Script, StandInSteps
 from workflows.create_session import CreateSessionWorkflow
+from workflows.drain_servers import DrainServersWorkflow
+from workflows.end_sessions import EndSessionsWorkflow
 from workflows.upload_face import UploadFaceWorkflow
 
 Scene = Callable[[Client, Script, str], Awaitable[None]]
@@ -270,6 +274,31 @@ async def extended(client: Client, script: Script, session_id: str) -> None:
         await running.execute_update(CreateSessionWorkflow.extend, ExtendSession(seconds=1))
 
 
+async def servers_drained(client: Client, script: Script, name: str) -> None:
+    """Thirty sessions in two batches, of which one finds a server only in the second round."""
+    script.chosen = [f"sess_{number:02}" for number in range(30)]
+    script.stubborn = {"sess_07"}
+    wanted = DrainServers(boots=("boot",), name="avatar-1", wait=True)
+    await client.start_workflow(DrainServersWorkflow.run, wanted, id=name, task_queue=queues.SESSIONS)
+
+
+async def servers_waited_out(client: Client, script: Script, name: str) -> None:
+    """A version whose session is left alone, and ends by itself."""
+    script.chosen = ["sess_1"]
+    wanted = DrainServers(version="1.2", move=False, wait=True)
+    await client.start_workflow(DrainServersWorkflow.run, wanted, id=name, task_queue=queues.SESSIONS)
+    await eventually(lambda: "take_out" in script.names)
+    script.dealt_with = ["sess_1"]
+
+
+async def sessions_ended(client: Client, script: Script, name: str) -> None:
+    """Those of an account, of which one is ended only by the second pass."""
+    script.chosen = [f"sess_{number:02}" for number in range(30)]
+    script.stubborn = {"sess_29"}
+    wanted = EndSessions(selection=Selection(account_id="acct_1"))
+    await client.start_workflow(EndSessionsWorkflow.run, wanted, id=name, task_queue=queues.SESSIONS)
+
+
 SCENES: dict[str, Scene] = {
     scene.__name__: scene
     for scene in (
@@ -303,6 +332,9 @@ SCENES: dict[str, Scene] = {
         identity_taken,
         drained,
         extended,
+        servers_drained,
+        servers_waited_out,
+        sessions_ended,
     )
 }
 

@@ -25,7 +25,9 @@ DEAD_HOST = "dead.example"
 class FakeAvatarServer:
     """Serves sessions without media. `serving` is who sits in its slots."""
 
-    def __init__(self, servers: AvatarServers, *, slots: int) -> None:
+    def __init__(self, servers: AvatarServers, *, slots: int, name: str = "fake-1", version: str = "") -> None:
+        self._name = name
+        self._version = version
         self.boot_id = str(ULID()).lower()
         self.slots = slots
         self.serving: dict[tuple[str, int], int] = {}
@@ -74,7 +76,7 @@ class FakeAvatarServer:
     async def run(self, client: Client) -> AsyncIterator[None]:
         """Register, renew, and work on the queue of this boot."""
         queue = avatar_queue(self.boot_id)
-        await self._servers.register(self.boot_id, "fake-1", queue, self.slots)
+        await self._servers.register(self.boot_id, self._name, queue, self.slots, version=self._version)
         renewing = asyncio.create_task(self._renew_for_ever())
         try:
             async with Worker(

@@ -17,6 +17,16 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from contracts import queues, steps
+from contracts.operations import (
+    EndSelectedInput,
+    FindSessionsInput,
+    FindSessionsResult,
+    MoveSessionsInput,
+    ServedSession,
+    SessionsDealtWith,
+    TakeOutInput,
+    TakeOutResult,
+)
 from contracts.portraits import AvatarRef, FaceMeasures, StoredBank, StoredObject, StoredPortrait
 from contracts.steps import Step
 from domain.avatars import AspectRatio
@@ -69,8 +79,22 @@ class Script:
     """The avatar that was registered of the same picture meanwhile."""
     plan_seconds: float | None = None
     enforced_seconds: float = 3600
+    chosen: list[str] = field(default_factory=list)
+    """Sessions that an operator's verb finds, by id."""
+    dealt_with: list[str] = field(default_factory=list)
+    """Those that it has ended or moved, in order."""
+    stubborn: set[str] = field(default_factory=set)
+    """Those that it cannot deal with the first time."""
     slices: list[float] = field(default_factory=list)
     """Seconds that each reservation of minutes pays for, the first with the admission; none: without a limit."""
+
+    def deal_with(self, session_ids: Sequence[str]) -> SessionsDealtWith:
+        """End or move sessions; the stubborn ones the next time."""
+        done = [one for one in session_ids if one not in self.stubborn]
+        self.stubborn -= set(session_ids)
+        self.dealt_with += done
+        lines = tuple(f"{one} {'is done' if one in done else 'is stubborn'}" for one in session_ids)
+        return SessionsDealtWith(done=len(done), troubles=len(session_ids) - len(done), lines=lines)
 
     @property
     def names(self) -> list[str]:
@@ -268,6 +292,22 @@ class StandInSteps:
 
     async def _discard_leftovers(self, _: Script, __: steps.LookForLeftovers) -> steps.MendedResult:
         return steps.MendedResult(number=4)
+
+    async def _take_out(self, script: Script, value: TakeOutInput) -> TakeOutResult:
+        left = [one for one in script.chosen if one not in script.dealt_with]
+        page = tuple(ServedSession(session_id=one, boot_id=BOOT) for one in left if one > value.after)
+        return TakeOutResult(servers=1, sessions=page[: value.at_most], number=len(left))
+
+    async def _move_sessions(self, script: Script, value: MoveSessionsInput) -> SessionsDealtWith:
+        return script.deal_with([one.session_id for one in value.sessions])
+
+    async def _find_sessions(self, script: Script, value: FindSessionsInput) -> FindSessionsResult:
+        left = [one for one in script.chosen if one not in script.dealt_with and one > value.after]
+        page = left[: value.at_most]
+        return FindSessionsResult(session_ids=tuple(page), last=page[-1] if len(left) > len(page) else "")
+
+    async def _end_selected(self, script: Script, value: EndSelectedInput) -> SessionsDealtWith:
+        return script.deal_with(value.session_ids)
 
 
 @pytest.fixture(scope="session")

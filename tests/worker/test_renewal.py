@@ -71,7 +71,7 @@ class FakeServers:
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     registered: int = 0
 
-    async def register(self, boot_id: str, name: str, queue: str, slots: int) -> None:
+    async def register(self, boot_id: str, name: str, queue: str, slots: int, *, version: str = "") -> None:
         """Count the attempts."""
         self.registered += 1
         if self.trouble:

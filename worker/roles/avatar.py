@@ -21,6 +21,7 @@ from presence.processes.limits import ProcessLimits, raise_open_files
 from presence.processes.pool import MediaPool
 from presence.processes.seats import Seats
 from runtime.settings import Settings, parse_keys
+from runtime.version import software_version
 from worker.assembly import Opened
 from worker.renderer_host import renderer_ready
 from worker.renewal import Boot, Relay, Renewal
@@ -44,7 +45,9 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
     boot_id = str(ULID()).lower()
     # In containers each replica's host name is its own.
     name = settings.avatar_name or socket.gethostname()
-    boot = Boot(boot_id=boot_id, name=name, queue=avatar_queue(boot_id), slots=settings.avatar_slots)
+    version = settings.avatar_version or software_version()
+    queue = avatar_queue(boot_id)
+    boot = Boot(boot_id=boot_id, name=name, queue=queue, slots=settings.avatar_slots, version=version)
     sealing = parse_keys(settings.sealing_keys, "GREENROOM_SEALING_KEYS")
     relay = Relay(tokens=RelayTokens(sealing), lost_after_s=settings.control_lost_s)
     renewal = Renewal(boot, AvatarServers(engine), seats, relay, Leases(engine).farewell)

@@ -14,6 +14,7 @@ from activities.leftovers import LeftoverActivities
 from activities.lifecycle import LifecycleActivities
 from activities.managed_rooms import ManagedRoomActivities
 from activities.minutes import MinuteActivities
+from activities.operations import OperationActivities
 from activities.plans import PlanActivities
 from activities.server_watch import ServerWatch
 from activities.webhooks import WebhookActivities
@@ -30,6 +31,7 @@ from database.engine import open_engine
 from database.extensions import Extensions
 from database.leases import Leases
 from database.leftovers import Leftovers
+from database.operations import OperatorReading
 from database.outbox import Delivery, Outbox
 from database.reservations import Reservations
 from database.sessions import Sessions
@@ -72,6 +74,7 @@ async def open_role(settings: Settings, _: Mapping[str, str], client: Client, st
             MinuteActivities(Reservations(engine)),
             PlanActivities(Accounts(engine)),
             LeftoverActivities(Leftovers(engine), Sessions(engine), store, client, rooms),
+            OperationActivities(OperatorReading(engine), Sessions(engine), client),
             WebhookActivities(outbox, _webhook_sealer(settings), sender),
         ),
         interceptors=(StepRuns(),),

@@ -1,27 +1,26 @@
-"""Emptying an avatar server, and ending sessions by hand, over the database and the workflows; it prints nothing."""
+"""An operator's hands on servers and sessions, over the database and the workflows; they print nothing."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
+from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.session_workflow import EndSession, MoveAway, SessionOutcome, workflow_id
+from cli.operators.following import Order, Tell, begun, followed
+from contracts.operations import DrainServers
+from contracts.session_workflow import EndSession, workflow_id
 from database.avatar_servers import AvatarServer, AvatarServers
 from database.engine import open_engine
+from database.operations import OperatorReading
 from domain.failures import FailureCode, Refused
+from domain.selections import Selection
 from domain.session import EndReason
 from runtime.settings import load_settings
 from runtime.temporal_client import connect
 from workflows.create_session import CreateSessionWorkflow
-
-LOOK_EVERY_S = 0.5
-MOVE_AGAIN_AFTER_S = 5.0
-"""A session that found no other server tries again so long afterwards, while the drain waits."""
-
-Tell = Callable[[str], None]
+from workflows.drain_servers import DrainServersWorkflow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +34,27 @@ class Drain:
     wait: bool = False
     """Until the server is empty."""
 
+    def of(self, boots: Sequence[str] = (), *, name: str = "", version: str = "") -> DrainServers:
+        """The order for these servers."""
+        return DrainServers(
+            boots=tuple(sorted(boots)), name=name, version=version, move=self.move, end=self.end, wait=self.wait
+        )
+
 
 class Hands:
     """An operator's hands on servers and sessions."""
 
-    def __init__(self, servers: AvatarServers, client: Client) -> None:
+    def __init__(self, servers: AvatarServers, client: Client, reading: OperatorReading | None = None) -> None:
         self._servers = servers
-        self._client = client
+        self._reading = reading
+        self.client = client
+
+    @property
+    def reading(self) -> OperatorReading:
+        """What looks for sessions."""
+        if self._reading is None:
+            raise AssertionError("these hands look for nothing")
+        return self._reading
 
     async def find(self, name: str) -> AvatarServer:
         """The server of a boot id or a name; NOT_FOUND, and INVALID_REQUEST where several are called so."""
@@ -54,53 +67,40 @@ class Hands:
             raise Refused(FailureCode.INVALID_REQUEST, f"several servers are called {name}; say which: {boots}")
         return living[0]
 
+    async def of_version(self, version: str) -> list[AvatarServer]:
+        """The servers that run a version; NOT_FOUND where none does."""
+        found = [one for one in await self._servers.listed() if one.version == version]
+        if not found:
+            raise Refused(FailureCode.NOT_FOUND, f"no avatar server runs version {version}")
+        return found
+
     async def drain(self, boot_id: str, how: Drain, tell: Tell) -> int:
         """Give the server no new sessions, and empty it as far as is wanted; how many sessions it still has."""
-        await self._servers.drain(boot_id)
+        name = await begun(self.client, Order(run=DrainServersWorkflow.run, command=how.of([boot_id])))
+        return (await followed(self.client, name, tell)).progress.left
+
+    async def chosen(self, selection: Selection) -> list[str]:
+        """The sessions of a selection that have not ended."""
+        found, after = list[str](), ""
         while True:
-            sessions = await self._servers.sessions_of(boot_id)
-            if how.move or how.end:
-                await asyncio.gather(*(self._clear(session_id, boot_id, how, tell) for session_id in sessions))
-                sessions = await self._servers.sessions_of(boot_id)
-            if not sessions or not how.wait:
-                return len(sessions)
-            tell(f"{len(sessions)} sessions are still there")
-            await self._wait_empty(boot_id, MOVE_AGAIN_AFTER_S if how.move else None)
+            stretch = await self.reading.find(selection, datetime.now(UTC), after=after)
+            found += stretch.session_ids
+            if not (after := stretch.last):
+                return found
+
+    async def served(self, boots: Sequence[str]) -> list[str]:
+        """The sessions that servers have."""
+        return [session_id for boot in boots for session_id in await self._servers.sessions_of(boot)]
 
     async def end(self, session_id: str, reason: EndReason) -> str:
         """End a session; the reason that counts. NOT_FOUND where none runs."""
-        update = self._workflow(session_id).execute_update(CreateSessionWorkflow.end, EndSession(reason=reason))
+        handle = self.client.get_workflow_handle_for(CreateSessionWorkflow.run, workflow_id(session_id))
         try:
-            return (await update).reason
+            return (await handle.execute_update(CreateSessionWorkflow.end, EndSession(reason=reason))).reason
         except (RPCError, WorkflowUpdateFailedError) as error:
             if isinstance(error, RPCError) and error.status != RPCStatusCode.NOT_FOUND:
                 raise Refused(FailureCode.TEMPORARILY_UNAVAILABLE, f"Temporal: {error.status.name}") from error
             raise Refused(FailureCode.NOT_FOUND, f"no session {session_id} runs") from error
-
-    async def _clear(self, session_id: str, boot_id: str, how: Drain, tell: Tell) -> None:
-        try:
-            if how.move:
-                moved = await self._workflow(session_id).execute_update(
-                    CreateSessionWorkflow.move_away, MoveAway(boot_id=boot_id)
-                )
-                if moved.boot_id != boot_id:
-                    tell(f"{session_id} is on {moved.server}")
-                    return
-                tell(f"{session_id}: no other server has a free slot")
-            if how.end:
-                tell(f"{session_id} ended as {await self.end(session_id, EndReason.DRAINED)}")
-        except (RPCError, WorkflowUpdateFailedError, Refused) as error:
-            tell(f"{session_id}: {error}")
-
-    async def _wait_empty(self, boot_id: str, within_s: float | None) -> None:
-        until = None if within_s is None else asyncio.get_running_loop().time() + within_s
-        while await self._servers.sessions_of(boot_id):
-            if until is not None and asyncio.get_running_loop().time() > until:
-                return
-            await asyncio.sleep(LOOK_EVERY_S)
-
-    def _workflow(self, session_id: str) -> WorkflowHandle[CreateSessionWorkflow, SessionOutcome]:
-        return self._client.get_workflow_handle_for(CreateSessionWorkflow.run, workflow_id(session_id))
 
 
 @asynccontextmanager
@@ -108,7 +108,7 @@ async def hands(environ: Mapping[str, str]) -> AsyncIterator[Hands]:
     """Open what the settings name; TEMPORARILY_UNAVAILABLE where Temporal does not answer."""
     engine = open_engine(load_settings(environ).database_address)
     try:
-        yield Hands(AvatarServers(engine), await _connected(environ))
+        yield Hands(AvatarServers(engine), await connected(environ), OperatorReading(engine))
     finally:
         await engine.dispose()
 
@@ -122,7 +122,8 @@ async def listed(environ: Mapping[str, str]) -> Sequence[AvatarServer]:
         await engine.dispose()
 
 
-async def _connected(environ: Mapping[str, str]) -> Client:
+async def connected(environ: Mapping[str, str]) -> Client:
+    """A client of Temporal; TEMPORARILY_UNAVAILABLE where it does not answer."""
     try:
         return await connect(environ)
     except RuntimeError as error:

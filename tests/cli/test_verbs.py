@@ -1,0 +1,127 @@
+"""The commands of operators' verbs, as they are typed, on a real database, Temporal and sessions worker."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import select
+from temporalio.client import Client
+from ulid import ULID
+
+from api.auth import key_hash
+from cli.main import main
+from database.avatar_servers import AvatarServers
+from database.engine import reading
+from database.tables import METADATA
+from support.api_system import KEY, ROOM, ApiSystem, environment
+from support.docs_commands import commands_in
+from support.fake_avatar_server import FakeAvatarServer
+
+
+@dataclass(kw_only=True)
+class Scene:
+    """An API with a server of its own for these tests, and an operator's terminal."""
+
+    api: ApiSystem
+    server: FakeAvatarServer
+    environ: dict[str, str]
+
+    async def said(self, *words: str, code: int = 0) -> str:
+        """What a command prints on its standard output. It has an event loop of its own, hence the thread."""
+        result: Result = await asyncio.to_thread(CliRunner().invoke, main, list(words), env=self.environ)
+        assert result.exit_code == code, (words, result.output, result.exception)
+        return result.stdout
+
+    async def session(self, **metadata: Any) -> str:
+        """A session that runs."""
+        body = {"avatar": await self.api.avatar(), "room": ROOM, "metadata": metadata}
+        status, answer = await self.api.request("POST", "/v1/sessions", json=body)
+        assert status == 201, answer
+        return str(answer["session"]["session_id"])
+
+    async def reason(self, session_id: str) -> str | None:
+        """How it ended, if it has."""
+        _, answer = await self.api.request("GET", f"/v1/sessions/{session_id}")
+        reason: str | None = answer["session"]["end_reason"]
+        return reason
+
+    async def rows(self) -> dict[str, list[Any]]:
+        """Every row of every table; what renewals write is left out."""
+        moving = {"renewed_at", "renewals", "last_used_at", "served_ms"}
+        async with reading(self.api.engine) as connection:
+            return {
+                name: [
+                    tuple(row)
+                    for row in await connection.execute(select(*[c for c in table.c if c.name not in moving]))
+                ]
+                for name, table in METADATA.tables.items()
+            }
+
+
+@pytest.fixture
+async def scene(api_system: ApiSystem, temporal_apart: Client) -> AsyncIterator[Scene]:
+    """A server with many slots, so that it gets the sessions, and goes afterwards."""
+    server = FakeAvatarServer(AvatarServers(api_system.engine), slots=20, name="avatar-1", version="0.1.0")
+    environ = environment(temporal_apart) | {"GREENROOM_DATABASE_URL": api_system.settings.database_address}
+    environ["GREENROOM_STORAGE_URL"] = api_system.settings.storage_address
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(server.run(temporal_apart))
+        yield Scene(api=api_system, server=server, environ=environ)
+
+
+async def test_sessions_end_by_what_they_have_in_common(scene: Scene) -> None:
+    """By metadata and by key; a dry run names them and changes no row, and others go on."""
+    mark = str(ULID())
+    first, second, other = [await scene.session(mark=mark, n=n) for n in (1, 1, 2)]
+    chosen = ("sessions", "end", "--metadata", "n=1", "--key", key_hash(KEY)[:12])
+    before = await scene.rows()
+    would = json.loads(await scene.said(*chosen, "--dry-run", "--json"))
+    assert (would["dry_run"], sorted(would["sessions"])) == (True, sorted([first, second]))
+    assert await scene.rows() == before
+    outcome = json.loads(await scene.said(*chosen, "--json"))
+    assert (outcome["done"], outcome["left"]) == (2, 0)
+    assert [await scene.reason(one) for one in (first, second, other)] == ["ended_by_operator"] * 2 + [None]
+    said = await scene.said("sessions", "end", "--metadata", f"mark={mark}", "--reason", "drained")
+    assert f"{other} ended as drained" in said
+    assert said.startswith("workflow end-sessions-")
+    assert "0 sessions ended" in await scene.said("sessions", "end", "--metadata", f"mark={mark}")
+    for wrong in (("--metadata", "mark"), (), ("sess_1", "--account", "Ada")):
+        await scene.said("sessions", "end", *wrong, code=2)
+
+
+async def test_all_servers_of_a_version_are_emptied(scene: Scene) -> None:
+    """The sessions go to the server of another version; begun without waiting, and followed afterwards."""
+    session_id = await scene.session()
+    assert (session_id, 1) in scene.server.serving
+    would = json.loads(await scene.said("servers", "drain", "--version", "0.1.0", "--dry-run", "--json"))
+    assert (would["servers"], would["sessions"]) == ([scene.server.boot_id], [session_id])
+    assert "takes sessions  version 0.1.0" in await scene.said("servers", "list")
+    await scene.said("servers", "drain", "--version", "0.1.0", "--wait", "--detach")
+    followed = await scene.said("operations", "follow", "drain-version-0.1.0")
+    assert f"{session_id} is on fake-1" in followed
+    assert followed.strip().endswith("1 done, 0 left")
+    assert (session_id, 2) in scene.api.server.serving
+    await scene.said("sessions", "end", session_id)
+    assert "can be stopped" in await scene.said("servers", "drain", "avatar-1")
+    await scene.said("servers", "drain", "--version", "9.9", code=2)
+    await scene.said("servers", "drain", code=2)
+
+
+async def test_every_line_of_the_page_on_verbs(scene: Scene) -> None:
+    """One after the other, as an operator would who follows the page from top to bottom."""
+    for words in (("accounts", "create", "Ada"), ("keys", "create", "Ada", "laptop")):
+        await scene.said(*words)
+    session_id = await scene.session()
+    shown = commands_in("operations.md", "Operators' verbs")
+    await scene.said("servers", "drain", "--version", "0.1.0", "--no-move", "--wait", "--detach")
+    for words in [words for words in shown if "stop" in words]:  # while there is one that waits
+        await scene.said(*words)
+    await AvatarServers(scene.api.engine).drain(scene.server.boot_id, draining=False)
+    for words in sorted((words for words in shown if "stop" not in words), key=lambda words: words[0] == "operations"):
+        await scene.said(*words)
+    await scene.said("sessions", "end", session_id)

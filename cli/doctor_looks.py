@@ -17,6 +17,7 @@ from adapters.detector_file import detector_path
 from adapters.livekit_rooms import LiveKitAccess, LiveKitRooms
 from adapters.object_backend import BucketMissing, StoreRefused, StoreUnreachable
 from adapters.object_store import ObjectStore
+from cli.deploying import stranded
 from cli.doctor import FaultError, Look
 from cli.doctor_temporal import INIT, look_at_temporal, reach
 from contracts import queues
@@ -25,6 +26,7 @@ from database.engine import open_engine
 from database.migrations import is_current
 from domain.failures import Refused, Unavailable
 from runtime.cache import cache_folder
+from runtime.deployments import Deployment
 from runtime.external.found import MissingPartError
 from runtime.external.livekit_server import INSTALL, find_livekit_server
 from runtime.external.temporal_cli import find_temporal
@@ -54,7 +56,7 @@ def looks(settings: Settings, environ: Mapping[str, str]) -> dict[str, Look]:
         "object store": partial(look_at_store, settings),
         "Temporal": partial(look_at_temporal, environ),
         **livekit,
-        "sessions worker": partial(look_at_worker, environ, queues.SESSIONS, "sessions"),
+        "sessions worker": partial(look_at_sessions_worker, settings, environ),
         "faces worker": partial(look_at_worker, environ, queues.FACES, "faces"),
         "avatar servers": partial(look_at_avatar_servers, settings),
         "API": partial(look_at_api, settings),
@@ -154,6 +156,17 @@ async def look_at_worker(environ: Mapping[str, str], queue: str, role: str) -> s
     if not described.pollers:
         raise FaultError(f"nobody works on queue {queue}: start `greenroom worker {role}`")
     return f"{len(described.pollers)} on queue {queue}"
+
+
+async def look_at_sessions_worker(settings: Settings, environ: Mapping[str, str]) -> str:
+    """Somebody polls, and nothing waits for a version that nobody works on."""
+    there = await look_at_worker(environ, queues.SESSIONS, "sessions")
+    versions = await Deployment(await reach(environ), settings.deployment).versions()
+    if not versions:
+        return f"{there}, of no version"
+    if troubles := stranded(versions):
+        raise FaultError(f"{'; '.join(troubles)}; docs/upgrades.md says what helps")
+    return f"{there}, new sessions begin on version {' and '.join(one.build_id for one in versions if one.percent)}"
 
 
 async def look_at_avatar_servers(settings: Settings) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from click.testing import CliRunner, Result
@@ -11,17 +11,21 @@ from temporalio.client import Client
 
 from cli import deploying
 from cli.deploy import deploy_group
+from cli.doctor import FaultError
+from cli.doctor_looks import look_at_sessions_worker
 from contracts.session_workflow import EndSession
+from runtime import deployments
+from runtime.settings import Settings
 from support.api_system import environment
 from support.session_commands import command, create, new_session_id
 from support.versioned import VersionedWorkers, versioned_workers
 from workflows.create_session import CreateSessionWorkflow
 
-pytestmark = pytest.mark.usefixtures("no_settings")
+pytestmark = pytest.mark.usefixtures("quick_looks")
 
 
 @pytest.fixture
-def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks come quickly."""
     monkeypatch.setattr(deploying, "LOOK_EVERY_S", 0.2)
 
@@ -42,7 +46,7 @@ async def typed(*arguments: str) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, deploy_group, [*arguments])
 
 
-async def test_an_upgrade_by_commands(workers: VersionedWorkers) -> None:
+async def test_an_upgrade_by_commands(workers: VersionedWorkers, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two versions side by side: shown, ramped, promoted, drained; each refusal is a sentence and an exit code."""
     nothing = await typed("status")
     assert (nothing.exit_code, nothing.stderr) == (1, "greenroom: no sessions worker was ever there\n")
@@ -76,6 +80,13 @@ async def test_an_upgrade_by_commands(workers: VersionedWorkers) -> None:
         ]
         unknown = await typed("promote", "C")
         assert (unknown.exit_code, "Temporal knows no version C" in unknown.stderr) == (2, True)
+        settings, environ = Settings(deployment=workers.name), environment(workers.client)
+        assert (await look_at_sessions_worker(settings, environ)).endswith("new sessions begin on version B")
+        monkeypatch.setattr(deployments, "POLL_RENEWED_WITHIN", timedelta(0))
+        with pytest.raises(FaultError, match="new sessions wait: version B has no worker"):
+            await look_at_sessions_worker(settings, environ)
+        lost = await typed("promote", "A")
+        assert (lost.exit_code, "no worker of version A is there" in lost.stderr) == (2, True)
 
 
 def test_what_waits_is_told() -> None:

@@ -7,7 +7,7 @@ BIN := .venv/bin
 ONCE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test rooms faults bench soak histories errors check format setup lock bootstrap
+.PHONY: help demo test rooms faults bench soak histories shapes errors check format setup lock bootstrap
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -45,6 +45,9 @@ soak: bootstrap ## five minutes of speech in a room, is there drift? ARGS="--min
 
 histories: bootstrap ## renew the committed workflow histories, after a change that no running session can meet
 	@GREENROOM_TEST_RENEW_HISTORIES=1 $(BIN)/python -m pytest -q tests/replay
+
+shapes: bootstrap ## with a release: commit what its steps say, so that the next version is held to it
+	@GREENROOM_TEST_RENEW_SHAPES=1 $(BIN)/python -m pytest -q tests/contracts/test_one_version_back.py
 
 errors: bootstrap ## write docs/errors.md, after a change of a failure code
 	@$(BIN)/greenroom errors > docs/errors.md.new && mv docs/errors.md.new docs/errors.md

@@ -24,6 +24,7 @@ COMMANDS = {
     "plans": "cli.accounts.plans:plans_group",
     "render": "cli.render:render_command",
     "replay": "cli.replay:replay_command",
+    "secrets": "cli.secrets:secrets_group",
     "servers": "cli.operators.servers:servers_group",
     "sessions": "cli.operators.sessions:sessions_group",
     "setup": "cli.setup_command:setup_command",

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 BEAT_S = 1.0
 UNSURE_AFTER_S = 30.0
 """A server that could not renew for so long says so: its sessions may have been given to another (design rule 10)."""
+GOES_ON_WITHIN_S = 1.0
+"""A database that does not answer by then is not asked whether the avatar may leave."""
 QUIET_LOOK_S = 0.1
 BANK_WITHIN_S = 0.3
 """How much longer than for the portrait is waited for its bank: to make it anew takes a tenth of that."""
@@ -106,7 +108,7 @@ class RoomActivities:
                 ended = await self._ended(process)
         except asyncio.CancelledError:
             details = activity.cancellation_details()
-            if details is None or not details.cancel_requested:
+            if details is None or not details.cancel_requested or await self._goes_on(value):
                 raise
             why = await self._leases.farewell(value.session_id, value.generation)
             served_ms = await self._seats.dismiss(value.session_id, value.generation, why)
@@ -147,6 +149,17 @@ class RoomActivities:
         finally:
             ended.cancel()
             stopping.cancel()
+
+    async def _goes_on(self, value: steps.StayInRoomInput) -> bool:
+        """Is the lease still held? An operator's reset ends the older run, and cancels its steps like a leave.
+
+        The new run attaches again. Whoever wants the avatar to leave has revoked its lease before.
+        """
+        try:
+            async with asyncio.timeout(GOES_ON_WITHIN_S):
+                return (await self._leases.look(value.session_id, value.generation)).held
+        except (Refused, TimeoutError):
+            return False
 
     async def _check_lease(self, session_id: str, generation: int) -> None:
         sight = await self._leases.look(session_id, generation)

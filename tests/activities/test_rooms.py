@@ -302,22 +302,25 @@ async def test_a_requested_cancellation_dismisses_the_avatar(scene: Scene) -> No
     """The room is told why, and the answer says how long it was served."""
     async with staying(scene) as (environment, task):
         scene.process.served_ms = 900
+        await scene.database.sessions.end(scene.session_id, "ended_by_request")
         environment.cancel(ActivityCancellationDetails(cancel_requested=True))
         result = await asyncio.wait_for(task, 5)
     assert (result.reason, result.served_ms) == ("left", 900)
-    assert scene.seats.dismissed == [(scene.session_id, 1, "session_ended")]
+    assert scene.seats.dismissed == [(scene.session_id, 1, "ended_by_request")]
 
 
 @pytest.mark.parametrize(
     "details",
     [
+        # While the lease is held this is no leave: an operator has reset the workflow, and the new run attaches again.
+        ActivityCancellationDetails(cancel_requested=True),
         ActivityCancellationDetails(not_found=True),
         ActivityCancellationDetails(timed_out=True),
         ActivityCancellationDetails(worker_shutdown=True),
         ActivityCancellationDetails(paused=True),
         ActivityCancellationDetails(),
     ],
-    ids=["not-found", "timed-out", "worker-shutdown", "paused", "no-reason"],
+    ids=["reset", "not-found", "timed-out", "worker-shutdown", "paused", "no-reason"],
 )
 async def test_any_other_cancellation_leaves_the_avatar_where_it_is(
     scene: Scene, details: ActivityCancellationDetails

@@ -4,7 +4,7 @@
 ARG PYTHON=python:3.11.15-slim-bookworm
 
 FROM ${PYTHON} AS build
-# For CUDA: "requirements-gpu.lock deploy/cuda.lock" (docker-compose.gpu.yml).
+# For CUDA: "requirements-gpu.lock deploy/cuda.lock" (the profile `gpu` of docker-compose.yml).
 ARG LOCKS=requirements.lock
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PATH=/opt/venv/bin:$PATH
 WORKDIR /app

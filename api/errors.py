@@ -49,6 +49,7 @@ STATUS: dict[FailureCode, int] = {
     FailureCode.INTERNAL_ERROR: 500,
     FailureCode.ADMISSIONS_FROZEN: 503,
     FailureCode.AT_CAPACITY: 503,
+    FailureCode.NO_MATCHING_SERVER: 503,
     FailureCode.SERVER_LOST: 503,
     FailureCode.LEASE_REVOKED: 503,
     FailureCode.CREATE_TIMED_OUT: 503,

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import click
 
+from domain.labels import parse_labels
+
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -21,3 +23,18 @@ class Length(click.ParamType[timedelta]):
         if parts is None:
             self.fail(f"{value!r} is no length of time: write 30s, 10m, 24h or 7d.", param, ctx)
         return timedelta(**{UNITS[parts[2]]: int(parts[1])})
+
+
+class LabelsType(click.ParamType[dict[str, str]]):
+    """Labels of avatar servers; `none` for none."""
+
+    name = "LABELS"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, str]:
+        """The labels, or click's error."""
+        if isinstance(value, dict):
+            return value
+        try:
+            return {} if value == "none" else parse_labels(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r} are no labels: {error}.", param, ctx)

@@ -8,6 +8,14 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from temporalio import activity
 
+from contracts.erasing import (
+    CloseAccountInput,
+    CloseAccountResult,
+    EraseInput,
+    EraseResult,
+    LookForWorkInput,
+    LookForWorkResult,
+)
 from contracts.operations import (
     EndSelectedInput,
     FindSessionsInput,
@@ -555,3 +563,7 @@ take_out = Step("take_out", TakeOutInput, TakeOutResult)
 move_sessions = Step("move_sessions", MoveSessionsInput, SessionsDealtWith)
 find_sessions = Step("find_sessions", FindSessionsInput, FindSessionsResult)
 end_selected = Step("end_selected", EndSelectedInput, SessionsDealtWith)
+close_account = Step("close_account", CloseAccountInput, CloseAccountResult)
+look_for_work = Step("look_for_work", LookForWorkInput, LookForWorkResult)
+erase_objects = Step("erase_objects", EraseInput, EraseResult)
+erase_rows = Step("erase_rows", EraseInput, EraseResult)

@@ -34,6 +34,8 @@ class Account:
     """This and the two that follow are timers of its own; None: as its plan says."""
     participants_left_s: float | None
     agent_left_s: float | None
+    requires: Mapping[str, str] | None
+    """Labels that servers of its sessions must have, besides its plan's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,11 @@ class AccountAdmin:
             if await connection.scalar(plan) is None:
                 raise Refused(FailureCode.NOT_FOUND, f"there is no plan {plan_key}")
             await _change(connection, account_id, {"plan_key": plan_key, "plan_since": db_now()})
+
+    async def require(self, account_id: str, labels: Mapping[str, str]) -> None:
+        """Let servers of an account's sessions have these labels, besides its plan's; empty: none of its own."""
+        async with writing(self._engine) as connection:
+            await _change(connection, account_id, {"requires": dict(labels) or None})
 
     async def set_timers(self, account_id: str, changes: Mapping[str, float | None]) -> None:
         """Change an account's own timers, by their columns; None: as its plan says."""

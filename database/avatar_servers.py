@@ -1,11 +1,11 @@
 """Avatar servers as the database sees them: who is there, and what its renewals say (design rule 8)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from database.engine import reading, writing
@@ -14,6 +14,7 @@ from database.renewal import renew_by_one_statement, renew_step_by_step
 from database.statements import insert_if_absent
 from database.tables import avatar_servers, leases
 from database.tables import slots as slot_rows
+from domain.labels import Labels
 from domain.leases import RenewalAnswer, Serving
 
 LIVE_S = 3.0
@@ -42,6 +43,7 @@ class AvatarServer:
     renewed_at: datetime
     version: str | None
     """Of its software; None where it does not say."""
+    labels: Mapping[str, str] | None
 
 
 class AvatarServers:
@@ -50,10 +52,12 @@ class AvatarServers:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def register(self, boot_id: str, name: str, queue: str, slots: int, *, version: str = "") -> None:
+    async def register(
+        self, boot_id: str, name: str, queue: str, slots: int, *, version: str = "", labels: Labels | None = None
+    ) -> None:
         """Add a boot and its free slots, unless it is there already. Forgets servers that fell silent."""
         row: dict[str, Any] = {"boot_id": boot_id, "name": name, "queue": queue, "slots": slots, "draining": False}
-        row |= {"version": version or None}
+        row |= {"version": version or None, "labels": dict(labels or {}) or None}
         row |= {"registered_at": db_now(), "renewed_at": db_now(), "renewals": 0}
         async with writing(self._engine) as connection:
             await forget_servers(connection, avatar_servers.c.renewed_at <= from_now(-SILENT_S))
@@ -116,6 +120,35 @@ class AvatarServers:
 def takes_sessions() -> ColumnElement[bool]:
     """The condition under which a server gets new sessions: it renewed within 3 s and is not draining."""
     return and_(avatar_servers.c.renewed_at > from_now(-LIVE_S), avatar_servers.c.draining.is_(False))
+
+
+def has_labels(requires: Labels) -> ColumnElement[bool]:
+    """The condition that a server has all that is required."""
+    labels = avatar_servers.c.labels
+    return and_(true(), *[labels[name].as_string() == value for name, value in requires.items()])
+
+
+async def could_serve(connection: AsyncConnection, requires: Labels) -> bool:
+    """Is there a server that could ever serve this? One that fell silent a moment ago may come back."""
+    lives = and_(avatar_servers.c.renewed_at > from_now(-SILENT_S), avatar_servers.c.draining.is_(False))
+    query = select(exists().where(lives, avatar_servers.c.slots > 0, has_labels(requires)))
+    return bool(await connection.scalar(query))
+
+
+async def free_slots(connection: AsyncConnection) -> list[tuple[str, Labels, int]]:
+    """Servers that have free slots and take sessions, with their labels and how many are free."""
+    number = func.count().label("number")
+    query = (
+        select(avatar_servers.c.boot_id, number)
+        .join(slot_rows, slot_rows.c.boot_id == avatar_servers.c.boot_id)
+        .where(slot_rows.c.session_id.is_(None), takes_sessions())
+        .group_by(avatar_servers.c.boot_id)
+        .subquery()
+    )
+    whole = select(query.c.boot_id, query.c.number, avatar_servers.c.labels).join(
+        avatar_servers, avatar_servers.c.boot_id == query.c.boot_id
+    )
+    return [(row.boot_id, row.labels or {}, row.number) for row in await connection.execute(whole)]
 
 
 async def forget_servers(connection: AsyncConnection, which: ColumnElement[bool]) -> int:

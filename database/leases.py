@@ -1,22 +1,25 @@
 """Leases: slots of avatar servers, claimed for sessions (design rules 8 and 9). The row is the authority."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, or_, select, update
+from sqlalchemy import Row, and_, func, insert, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from database import line
 from database.audit import refusal_of_ended
-from database.avatar_servers import takes_sessions
+from database.avatar_servers import could_serve, free_slots, has_labels, takes_sessions
 from database.ends import replace
 from database.engine import reading, writing
 from database.instants import db_now
 from database.tables import accounts, avatar_servers, leases, sessions, slots
 from domain.failures import FailureCode, Refused
+from domain.labels import Kind, Labels, kinds_for
 from domain.leases import Lease, LeaseSight
+from domain.line import Standing
 
 SESSION_ENDED = "session_ended"
 MOVED = "moved"
@@ -86,16 +89,19 @@ class Leases:
         self, connection: AsyncConnection, claim: Claim, session: Row[Any], older: Sequence[str]
     ) -> Row[Any] | Refused:
         """The slot that a claim gets; why not, where it gets none. Whoever waits longer leaves it none too many."""
+        requires = session.requires or {}
         if not (claim.in_turn and await line.anybody_waits(connection, claim.session_id)):
-            slot = await _lock_free_slot(connection)
+            slot = await _lock_free_slot(connection, requires)
             if slot is not None:
                 return slot
             if not claim.in_turn:
-                return _at_capacity()
+                return await _none_free(connection, requires)
         standing = await line.stand(connection, claim.session_id, session.account_id)
-        slot = await _lock_free_slot(connection, leave=standing.ahead) or await _slot_of(connection, older)
+        slot = await _slot_in_turn(connection, requires, standing) or await _slot_of(connection, older, requires)
         if slot is not None:
             return slot
+        if (refusal := await _none_free(connection, requires)).code != FailureCode.AT_CAPACITY:
+            return refusal
         if claim.wait_s > 0 and (standing.waits or standing.length < self._longest_line):
             await line.wait_on(connection, claim.session_id, session.account_id, claim.wait_s)
         return _at_capacity({"ahead": standing.ahead, "waiting": standing.length})
@@ -140,7 +146,9 @@ async def _lock_live_session(connection: AsyncConnection, claim: Claim) -> tuple
         account = select(accounts.c.account_id).join(sessions, sessions.c.account_id == accounts.c.account_id)
         await connection.execute(account.where(mine).with_for_update(of=accounts, key_share=True))
     alike = and_(sessions.c.duplicate_key == claim.duplicate_key, sessions.c.ended_at.is_(None))
-    columns = [sessions.c[name] for name in ("session_id", "account_id", "created_at", "ended_at", "end_reason")]
+    columns = [
+        sessions.c[name] for name in ("session_id", "account_id", "created_at", "ended_at", "end_reason", "requires")
+    ]
     query = select(*columns).where(or_(mine, alike) if claim.duplicate_key else mine).order_by(sessions.c.session_id)
     rows = (await connection.execute(query.with_for_update())).all()
     session = next((row for row in rows if row.session_id == claim.session_id), None)
@@ -167,11 +175,25 @@ def _lease(session_id: str, generation: int, at: Row[Any]) -> Lease:
     return Lease(session_id=session_id, generation=generation, boot_id=at.boot_id, server=at.server, queue=at.queue)
 
 
-async def _lock_free_slot(connection: AsyncConnection, *, leave: int = 0) -> Row[Any] | None:
-    """A slot of the server with the most free ones, if more than `leave` are free in all.
+async def _slot_in_turn(connection: AsyncConnection, requires: Labels, standing: Standing) -> Row[Any] | None:
+    """A free slot that nobody who stands ahead would miss."""
+    free = await free_slots(connection)
+    number: Counter[Kind] = Counter()
+    for _, labels, slots_free in free:
+        number[frozenset(labels.items())] += slots_free
+    kinds = kinds_for(requires, standing.required_ahead, number)
+    boots = [boot for boot, labels, _ in free if frozenset(labels.items()) in kinds]
+    return await _lock_free_slot(connection, requires, boots) if boots else None
+
+
+async def _lock_free_slot(
+    connection: AsyncConnection, requires: Labels, boots: Sequence[str] | None = None
+) -> Row[Any] | None:
+    """A slot of the server with the most free ones of those that have the labels, or of certain boots.
 
     Claims at the same time pass over each other's slots.
     """
+    chosen = true() if boots is None else slots.c.boot_id.in_(boots)
     is_free = slots.c.session_id.is_(None)
     free = select(slots.c.boot_id, func.count().label("number")).where(is_free).group_by(slots.c.boot_id).subquery()
     server = avatar_servers.c
@@ -179,16 +201,15 @@ async def _lock_free_slot(connection: AsyncConnection, *, leave: int = 0) -> Row
         select(slots.c.boot_id, slots.c.number, server.name.label("server"), server.queue)
         .join(avatar_servers, server.boot_id == slots.c.boot_id)
         .join(free, free.c.boot_id == slots.c.boot_id)
-        .where(is_free, takes_sessions())
+        .where(is_free, takes_sessions(), has_labels(requires), chosen)
         .order_by(free.c.number.desc(), slots.c.boot_id, slots.c.number)
         .limit(1)
-        .offset(leave)
         .with_for_update(of=slots, skip_locked=True)
     )
     return (await connection.execute(query)).one_or_none()
 
 
-async def _slot_of(connection: AsyncConnection, older: Sequence[str]) -> Row[Any] | None:
+async def _slot_of(connection: AsyncConnection, older: Sequence[str], requires: Labels) -> Row[Any] | None:
     """A slot that one of these sessions holds on a server that takes sessions. Its avatar leaves within a second."""
     if not older:
         return None
@@ -198,7 +219,7 @@ async def _slot_of(connection: AsyncConnection, older: Sequence[str]) -> Row[Any
         select(slots.c.boot_id, slots.c.number, slots.c.session_id, server.name.label("server"), server.queue)
         .join(avatar_servers, server.boot_id == slots.c.boot_id)
         .join(leases, same)
-        .where(slots.c.session_id.in_(older), leases.c.revoked_at.is_(None), takes_sessions())
+        .where(slots.c.session_id.in_(older), leases.c.revoked_at.is_(None), takes_sessions(), has_labels(requires))
         .limit(1)
         .with_for_update(of=slots)
     )
@@ -222,6 +243,15 @@ async def _take(
     place = {"boot_id": slot.boot_id, "server": slot.server, "queue": slot.queue}
     counters = {"claimed_at": db_now(), "renewed_at": db_now(), "renewals": 0, "served_ms": 0}
     await connection.execute(insert(leases).values(**holder, **place, **counters, **stop))
+
+
+async def _none_free(connection: AsyncConnection, requires: Labels) -> Refused:
+    """Why a claim gets no slot: all are taken, or no server that is there could ever serve it."""
+    if not requires or await could_serve(connection, requires):
+        return _at_capacity()
+    wanted = ", ".join(f"{name}={value}" for name, value in sorted(requires.items()))
+    message = f"No avatar server with {wanted} is there"
+    return Refused(FailureCode.NO_MATCHING_SERVER, message, details={"requires": dict(requires)})
 
 
 def _at_capacity(details: Mapping[str, object] | None = None) -> Refused:

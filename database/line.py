@@ -1,11 +1,11 @@
 """The line of creates that wait for a slot (rule 12), as parts of a claim's transaction."""
 
-from sqlalchemy import bindparam, delete, func, or_, select, update
+from sqlalchemy import RowMapping, bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database.instants import db_now, from_now
 from database.statements import insert_if_absent
-from database.tables import waiting
+from database.tables import sessions, waiting
 from domain.line import Entry, Standing, standing_of
 
 TRIED_WITHIN_S = 6.0
@@ -18,7 +18,8 @@ _GATE = 7_235_112
 """A number of PostgreSQL's advisory locks."""
 
 _LIVE = (
-    select(waiting.c.session_id, waiting.c.account_id)
+    select(waiting.c.session_id, waiting.c.account_id, sessions.c.requires)
+    .join(sessions, sessions.c.session_id == waiting.c.session_id)
     .where(or_(waiting.c.expires_at > db_now(), waiting.c.session_id == bindparam("mine")))
     .order_by(waiting.c.entered_at, waiting.c.session_id)
 )
@@ -35,7 +36,11 @@ async def stand(connection: AsyncConnection, session_id: str, account_id: str) -
     if connection.dialect.name == "postgresql":  # on SQLite every writing transaction is alone
         await connection.execute(select(func.pg_advisory_xact_lock(_GATE)))
     rows = await connection.execute(_LIVE, {"mine": session_id})
-    return standing_of(session_id, account_id, [Entry(**row) for row in rows.mappings()])
+    return standing_of(session_id, account_id, [_entry(row) for row in rows.mappings()])
+
+
+def _entry(row: RowMapping) -> Entry:
+    return Entry(session_id=row["session_id"], account_id=row["account_id"], requires=row["requires"] or {})
 
 
 async def wait_on(connection: AsyncConnection, session_id: str, account_id: str, seconds: float) -> None:

@@ -91,6 +91,7 @@ class Sessions:
         wanted["key_id"] = key_id or None
         async with writing(self._engine) as connection:
             standing = await standing_of(connection, account_id, lock=True, admits=True)
+            wanted["requires"] = dict(standing.requires) or None
             found = await count_places(connection, session_id, standing)
             concurrency = found.concurrency
             if found.admitted:

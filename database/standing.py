@@ -1,6 +1,6 @@
 """An account as it stands: its plan, the period that runs, and the lock that admissions and bills stand in line for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,8 @@ class Standing:
     plan: Plan
     period: Period
     closed_at: datetime | None
+    requires: Mapping[str, str]
+    """Labels that servers of its sessions must have: its plan's, and its own before those."""
 
     def check_open(self) -> None:
         """ACCOUNT_CLOSED where it was closed."""
@@ -55,7 +57,13 @@ async def _standing(
     connection: AsyncConnection, one: ColumnElement[bool], *, lock: bool, gate: Sequence[ColumnElement[Any]] = ()
 ) -> Standing | None:
     since = func.coalesce(accounts.c.plan_since, accounts.c.created_at).label("since")
-    extra = (accounts.c.account_id, accounts.c.closed_at, since, db_now().label("now"))
+    extra = (
+        accounts.c.account_id,
+        accounts.c.closed_at,
+        since,
+        db_now().label("now"),
+        accounts.c.requires.label("own"),
+    )
     query = select(*plan_columns(), *extra, *gate).select_from(accounts.join(plans)).where(one)
     if lock:
         query = query.with_for_update(of=accounts, key_share=True)
@@ -65,6 +73,8 @@ async def _standing(
     values = {name: value for name, value in row.items() if name != GATE}
     since_at, now = values.pop("since"), values.pop("now")
     account_id, closed_at = values.pop("account_id"), values.pop("closed_at")
+    own = values.pop("own")
     plan = Plan(**values)
+    requires = {**(plan.requires or {}), **(own or {})}
     period = period_at(now, since_at, paid=plan.paid)
-    return Standing(account_id=account_id, plan=plan, period=period, closed_at=closed_at)
+    return Standing(account_id=account_id, plan=plan, period=period, closed_at=closed_at, requires=requires)

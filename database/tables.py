@@ -44,6 +44,7 @@ plans = Table(
     Column("nobody_joined_s", Double),  # timers; NULL: as the settings say
     Column("participants_left_s", Double),
     Column("agent_left_s", Double),
+    Column("requires", JSON(none_as_null=True)),  # labels that servers of its sessions must have; NULL: none
 )
 
 accounts = Table(
@@ -58,6 +59,7 @@ accounts = Table(
     Column("nobody_joined_s", Double),  # timers; NULL: as the plan says
     Column("participants_left_s", Double),
     Column("agent_left_s", Double),
+    Column("requires", JSON(none_as_null=True)),  # labels that servers of its sessions must have; NULL: none
 )
 
 api_keys = Table(
@@ -137,6 +139,7 @@ sessions = Table(
     Column("attended_at", Instant),  # since when somebody was known to have been there
     Column("duplicate_key", String(64)),  # the same participant of the same room; NULL: of nobody that is known
     Column("key_id", String),  # of the key that created it; NULL: a link did, or it is not known
+    Column("requires", JSON(none_as_null=True)),  # labels that its servers must have; NULL: none
     CheckConstraint("(status = 'ended') = (ended_at IS NOT NULL)", name="ended_has_a_time"),
     CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="ended_has_a_reason"),
     CheckConstraint("status <> 'started' OR started_at IS NOT NULL", name="started_has_a_time"),
@@ -264,6 +267,7 @@ avatar_servers = Table(
     Column("renewals", BigInteger, nullable=False),
     Column("draining", Boolean, nullable=False),
     Column("version", String),  # of its software; NULL: it does not say
+    Column("labels", JSON(none_as_null=True)),  # an object of texts; NULL: none
 )
 
 slots = Table(
@@ -385,3 +389,35 @@ admission_freezes = Table(
     Column("until", Instant),  # NULL: until it is thawed
 )
 """While a row counts nobody of its scope is admitted; what runs goes on."""
+
+erasures = Table(
+    "erasures",
+    METADATA,
+    Column("receipt_id", String, primary_key=True),
+    Column("account_sha256", String(64), nullable=False, unique=True),  # of the account's id
+    Column("account_id", String),  # NULL once it is erased
+    Column("begun_at", Instant, nullable=False),
+    Column("erased_at", Instant),
+    Column("counts", JSON, nullable=False),  # what was deleted, by table
+)
+"""Accounts that are being erased, or have been: nothing that says whose it was is left, but a digest of an id."""
+
+erased_objects = Table(
+    "erased_objects",
+    METADATA,
+    Column("receipt_id", ForeignKey(erasures.c.receipt_id), primary_key=True),
+    Column("key_sha256", String(64), primary_key=True),  # of an object's key
+)
+
+erased_charges = Table(
+    "erased_charges",
+    METADATA,
+    Column("charge_id", String(64), primary_key=True),  # a digest of the session's id: a repeat copies nothing twice
+    Column("receipt_id", ForeignKey(erasures.c.receipt_id), nullable=False, index=True),
+    Column("charged_at", Instant, nullable=False),
+    Column("served_ms", BigInteger, nullable=False),
+    Column("minutes", Integer, nullable=False),
+    Column("included_minutes", Integer, nullable=False),
+    Column("purchased_minutes", Integer, nullable=False),
+)
+"""The ledger of erased accounts: what was served and billed, and nothing of whom."""

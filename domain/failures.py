@@ -79,6 +79,7 @@ class FailureCode(StrEnum):
     # Ourselves
     ADMISSIONS_FROZEN = "ADMISSIONS_FROZEN"
     AT_CAPACITY = "AT_CAPACITY"
+    NO_MATCHING_SERVER = "NO_MATCHING_SERVER"
     SERVER_LOST = "SERVER_LOST"
     LEASE_REVOKED = "LEASE_REVOKED"
     CREATE_TIMED_OUT = "CREATE_TIMED_OUT"
@@ -98,6 +99,7 @@ _NOT_FINAL = RETRYABLE | {
     FailureCode.CONCURRENCY_LIMIT_REACHED,
     FailureCode.ADMISSIONS_FROZEN,
     FailureCode.AT_CAPACITY,
+    FailureCode.NO_MATCHING_SERVER,
     FailureCode.SERVER_LOST,
     FailureCode.LEASE_REVOKED,
     FailureCode.CREATE_TIMED_OUT,
@@ -156,6 +158,7 @@ SUGGESTIONS: Mapping[FailureCode, str] = {
     FailureCode.ROOM_JOIN_FAILED: "Check that the token allows publishing, and try again.",
     FailureCode.ADMISSIONS_FROZEN: "Try again after the seconds that `Retry-After` says; running sessions go on.",
     FailureCode.AT_CAPACITY: "Try again shortly; a slot is freed whenever a session ends.",
+    FailureCode.NO_MATCHING_SERVER: "Tell the operator: no avatar server has what the plan or account requires.",
     FailureCode.SERVER_LOST: "Try again; the avatar server stopped, and another one takes over.",
     FailureCode.LEASE_REVOKED: "Try again; the avatar server lost this session before it started.",
     FailureCode.CREATE_TIMED_OUT: "Try again; a smaller picture, or an avatar that is stored already, is quicker.",

@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from domain.labels import Labels
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,6 +13,8 @@ class Entry:
 
     session_id: str
     account_id: str
+    requires: Labels = field(default_factory=dict)
+    """Labels that its server must have."""
 
 
 def in_turn(entries: Iterable[Entry]) -> Sequence[Entry]:
@@ -37,6 +41,8 @@ class Standing:
     """Everybody who waits, this create not counted."""
     waits: bool
     """Is it in the line itself?"""
+    required_ahead: Sequence[Labels] = field(default=(), compare=False)
+    """What each of those who get a slot first requires."""
 
 
 def standing_of(session_id: str, account_id: str, entries: Iterable[Entry]) -> Standing:
@@ -45,4 +51,5 @@ def standing_of(session_id: str, account_id: str, entries: Iterable[Entry]) -> S
     waits = any(entry.session_id == session_id for entry in line)
     ordered = in_turn(line if waits else [*line, Entry(session_id=session_id, account_id=account_id)])
     ahead = next(number for number, entry in enumerate(ordered) if entry.session_id == session_id)
-    return Standing(ahead=ahead, length=len(line) - waits, waits=waits)
+    before = [entry.requires for entry in ordered[:ahead]]
+    return Standing(ahead=ahead, length=len(line) - waits, waits=waits, required_ahead=before)

@@ -1,6 +1,7 @@
 """Plans: how long a session may last, how many may run at once, and what a period includes."""
 
 from calendar import monthrange
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -32,6 +33,8 @@ class Plan:
     """This and the two that follow are timers of a session's life; None: as the settings say."""
     participants_left_s: float | None = None
     agent_left_s: float | None = None
+    requires: Mapping[str, str] | None = None
+    """Labels that servers of its sessions must have."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from domain.labels import parse_labels
 from domain.picture_urls import parse_hosts
 from runtime.setting_files import PREFIX, SettingsError, with_files
 
@@ -194,6 +195,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     avatar_version: Annotated[str, msgspec.Meta(max_length=100)] = ""
     """Which software this avatar server runs, such as its image's tag: `greenroom servers drain --version` finds it by
     that. Empty: the package's version."""
+
+    server_labels: str = ""
+    """What this avatar server is or has, `gpu=h100,region=eu`: plans and accounts can require it of their servers."""
 
     avatar_slots: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 2
     """How many sessions this avatar server serves at once."""
@@ -405,9 +409,13 @@ def _wrong_others(settings: Settings) -> str:
         return f"{PREFIX}RATE_LIMIT_URL is wrong: it must be redis://[:PASSWORD@]HOST:PORT/0, or rediss:// or valkey://"
     if not all(map(_is_server, settings.allowed_codec_origins)):
         return f"{PREFIX}CODEC_ORIGINS is wrong: it must be http(s)://HOST[:PORT],..."
-    for name in ("picture_hosts", "webhook_hosts"):
+    for name, parse in (
+        ("picture_hosts", parse_hosts),
+        ("webhook_hosts", parse_hosts),
+        ("server_labels", parse_labels),
+    ):
         try:
-            parse_hosts(getattr(settings, name))
+            parse(getattr(settings, name))
         except ValueError as error:
             return f"{PREFIX}{name.upper()} is wrong: {error}"
     return ""

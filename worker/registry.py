@@ -36,6 +36,7 @@ ROLES: dict[str, Role] = {
         assembly="worker.roles.sessions",
         workflows=(
             "workflows.create_session:CreateSessionWorkflow",
+            "workflows.delete_account:DeleteAccountWorkflow",
             "workflows.drain_servers:DrainServersWorkflow",
             "workflows.end_sessions:EndSessionsWorkflow",
             "workflows.deliver_webhook:DeliverWebhookWorkflow",
@@ -52,6 +53,7 @@ ROLES: dict[str, Role] = {
             "activities.plans:PlanActivities",
             "activities.leftovers:LeftoverActivities",
             "activities.operations:OperationActivities",
+            "activities.erasing:EraseActivities",
             "activities.webhooks:WebhookActivities",
         ),
     ),

@@ -3,9 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from adapters.relay_tokens import RelayTokens
 from database.avatar_servers import AvatarServers
@@ -40,6 +40,7 @@ class Boot:
     slots: int
     version: str = ""
     """Of its software."""
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 Farewell = Callable[[str, int], Awaitable[str]]
@@ -88,7 +89,9 @@ class Renewal:
         boot = self._boot
         while True:
             try:
-                await self._servers.register(boot.boot_id, boot.name, boot.queue, boot.slots, version=boot.version)
+                await self._servers.register(
+                    boot.boot_id, boot.name, boot.queue, boot.slots, version=boot.version, labels=boot.labels
+                )
             except Refused as trouble:
                 log.warning("avatar server %s cannot register yet: %s", boot.name, trouble)
                 await asyncio.sleep(EVERY_S)

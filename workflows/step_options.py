@@ -91,6 +91,11 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     steps.find_sessions: _local(),
     steps.move_sessions: _remote(queues.SESSIONS, timeout=timedelta(minutes=5), attempts=0),
     steps.end_selected: _remote(queues.SESSIONS, timeout=timedelta(minutes=2), attempts=0),
+    # The deletion of an account: it has all the time that it needs, and each step looks anew.
+    steps.close_account: _local(attempts=0),
+    steps.look_for_work: _remote(queues.SESSIONS, timeout=timedelta(seconds=30), attempts=0),
+    steps.erase_objects: _remote(queues.SESSIONS, timeout=timedelta(minutes=5), attempts=0),
+    steps.erase_rows: _remote(queues.SESSIONS, timeout=timedelta(seconds=30), attempts=0, heartbeat=None),
     # Rooms of our own making: LiveKit's server is asked. A client waits for a room, so that is a local step beside the
     # lease; nobody waits for its end, and one that is left over closes by itself.
     steps.make_room: _local(timeout=timedelta(seconds=6)),

@@ -8,6 +8,8 @@ import click
 from cli.accounts.closing import close_account
 from cli.accounts.shared import account_of, as_json_option, opened, show
 from cli.avatars import data_dir_option, environ_of, run
+from cli.operators.deleting import delete_account, show_receipt
+from cli.options import LabelsType
 
 AS_PLAN = "plan"
 
@@ -155,4 +157,24 @@ def set_timers(
     run(work())
 
 
+@accounts_group.command("require", short_help="Let an account's sessions run on certain servers only.")
+@click.argument("account", metavar="ID|NAME")
+@click.argument("labels", type=LabelsType())
+@data_dir_option
+def require(*, account: str, labels: dict[str, str], data_dir: Path | None) -> None:
+    """Require LABELS (region=eu,...) of the servers of an account's sessions, besides its plan's; `none` for none.
+
+    Sessions that run keep what they were admitted with, through every failover.
+    """
+
+    async def work() -> None:
+        environ = environ_of(data_dir)
+        async with opened(environ) as admin:
+            await admin.require(await account_of(environ, account), labels)
+
+    run(work())
+
+
 accounts_group.add_command(close_account)
+accounts_group.add_command(delete_account)
+accounts_group.add_command(show_receipt)

@@ -7,6 +7,7 @@ import click
 
 from cli.accounts.shared import as_json_option, opened, show
 from cli.avatars import data_dir_option, environ_of, run
+from cli.options import LabelsType
 
 LIMITS = {
     "name": str,
@@ -58,9 +59,10 @@ def parse_limit(text: str) -> tuple[str, Any]:
 
 @plans_group.command("set", short_help="Change a plan, or make one.")
 @click.argument("key")
-@click.argument("limits", metavar="NAME=VALUE...", nargs=-1, required=True)
+@click.argument("limits", metavar="NAME=VALUE...", nargs=-1)
+@click.option("--requires", type=LabelsType(), help="Labels that servers must have, region=eu,...; `none`: none.")
 @data_dir_option
-def set_plan(*, key: str, limits: tuple[str, ...], data_dir: Path | None) -> None:
+def set_plan(*, key: str, limits: tuple[str, ...], requires: dict[str, str] | None, data_dir: Path | None) -> None:
     r"""Change the limits of the plan KEY; a plan that is not there is made.
 
     \b
@@ -69,6 +71,10 @@ def set_plan(*, key: str, limits: tuple[str, ...], data_dir: Path | None) -> Non
     participants_left_s and agent_left_s. VALUE `none` means no limit, or as the settings say.
     """
     changes = dict(parse_limit(text) for text in limits)
+    if requires is not None:
+        changes["requires"] = requires or None
+    if not changes:
+        raise click.UsageError("say what to change: NAME=VALUE or --requires")
 
     async def work() -> None:
         async with opened(environ_of(data_dir)) as admin:

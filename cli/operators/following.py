@@ -25,13 +25,14 @@ from temporalio.service import RPCError, RPCStatusCode
 from contracts import queues, search_attributes
 from contracts.operations import OperationOutcome, Progress
 from domain.failures import FailureCode, Refused
+from workflows.delete_account import DeleteAccountWorkflow
 from workflows.drain_servers import DrainServersWorkflow
 from workflows.end_sessions import EndSessionsWorkflow
 from workflows.operation import Operation
 
 LOOK_EVERY_S = 0.5
 _WITHIN = timedelta(seconds=5)
-TYPES = (DrainServersWorkflow, EndSessionsWorkflow)
+TYPES = (DeleteAccountWorkflow, DrainServersWorkflow, EndSessionsWorkflow)
 """Every workflow that is an operator's verb."""
 
 Tell = Callable[[str], None]

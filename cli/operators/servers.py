@@ -45,7 +45,10 @@ def _row(one: "AvatarServer") -> dict[str, Any]:
 def _line(one: "AvatarServer") -> str:
     state = ("draining" if one.draining else "takes sessions") if one.live else "silent"
     version = f"version {one.version}" if one.version else "version unknown"
-    return "  ".join([one.boot_id, one.name, f"{one.taken}/{one.slots} slots", state, version])
+    labels = ",".join(f"{name}={value}" for name, value in sorted((one.labels or {}).items()))
+    return "  ".join(
+        [one.boot_id, one.name, f"{one.taken}/{one.slots} slots", state, version, *([labels] if labels else [])]
+    )
 
 
 @servers_group.command("drain", short_help="Empty an avatar server, or all of a version.")

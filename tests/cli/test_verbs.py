@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -18,8 +20,9 @@ from cli.main import main
 from database.avatar_servers import AvatarServers
 from database.engine import reading
 from database.tables import METADATA
-from support.api_system import KEY, ROOM, ApiSystem, environment
+from support.api_system import KEY, ROOM, ApiSystem, environment, new_picture
 from support.docs_commands import commands_in
+from support.eventually import staging_cleared
 from support.fake_avatar_server import FakeAvatarServer
 
 
@@ -122,6 +125,52 @@ async def test_every_line_of_the_page_on_verbs(scene: Scene) -> None:
     for words in [words for words in shown if "stop" in words]:  # while there is one that waits
         await scene.said(*words)
     await AvatarServers(scene.api.engine).drain(scene.server.boot_id, draining=False)
+    said = ""
     for words in sorted((words for words in shown if "stop" not in words), key=lambda words: words[0] == "operations"):
-        await scene.said(*words)
+        receipt = re.findall(r"rcpt_\w+", said)[-1:]
+        said = await scene.said(*[receipt[0] if word == "RECEIPT_ID" else word for word in words])
     await scene.said("sessions", "end", session_id)
+
+
+async def test_an_account_is_deleted_with_everything(scene: Scene) -> None:
+    """No row and no object leads back to it, its session has ended, its key opens nothing; twice is once."""
+    api, name = scene.api, f"name-{ULID()}"
+    account_id = (await scene.said("accounts", "create", name, "--plan", "pro")).strip()
+    key = (await scene.said("keys", "create", name, "laptop")).strip()
+    _, avatar = await api.request("POST", "/v1/avatars/upload-face", key=key, json={"image_base64": new_picture()})
+    body = {"avatar": avatar["avatar_id"], "room": ROOM, "metadata": {"who": name}}
+    status, answer = await api.request("POST", "/v1/sessions", key=key, json=body)
+    assert status == 201, answer
+    session_id = answer["session"]["session_id"]
+    await staging_cleared(api.settings.data_path / "objects")
+    rows, objects = await scene.rows(), objects_of(api)
+    would = json.loads(await scene.said("accounts", "delete", name, "--dry-run", "--json"))
+    assert (would["sessions"], would["avatars"], would["api_keys"]) == (1, 1, 1)
+    assert would["objects"] == len([one for one in objects if avatar["avatar_id"] in one]) > 0
+    assert (await scene.rows(), objects_of(api)) == (rows, objects)
+    receipt_id = json.loads(await scene.said("accounts", "delete", name, "--yes", "--json"))["receipt_id"]
+    after, traces = await scene.rows(), (account_id, name, avatar["avatar_id"], session_id, key_hash(key)[:12])
+    assert not [(table, row) for table, found in after.items() for row in found if any(t in repr(row) for t in traces)]
+    left = objects_of(api)
+    assert not [one for one in left if any(trace in one for trace in traces)]
+    assert (await api.request("GET", "/v1/avatars", key=key))[0] == 401
+    proof = json.loads(await scene.said("accounts", "receipt", receipt_id))
+    assert proof["object_key_sha256"] == sorted(sha256(one.encode()).hexdigest() for one in objects - left)
+    assert {one: proof["deleted"][one] for one in ("sessions", "avatars", "accounts", "objects")} == {
+        "sessions": 1,
+        "avatars": 1,
+        "accounts": 1,
+        "objects": would["objects"],
+    }
+    told = proof.pop("sha256")
+    assert told == sha256(json.dumps(proof, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    assert receipt_id in await scene.said("accounts", "delete", account_id, "--yes")
+    assert json.loads(await scene.said("accounts", "receipt", account_id))["receipt_id"] == receipt_id
+    await scene.said("accounts", "receipt", "rcpt_none", code=2)
+
+
+def objects_of(api: ApiSystem) -> set[str]:
+    """The keys of all objects, health checks left out."""
+    root = api.settings.data_path / "objects"
+    found = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+    return {str(path) for path in found if path.parts[0] != "health"}

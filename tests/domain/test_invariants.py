@@ -30,7 +30,8 @@ INSERT INTO sessions (session_id, account_id, avatar_id, status, aspect_ratio, m
 INSERT INTO session_events (session_id, step, generation, at, status, reason) VALUES
   ('live', 'record_started', 1, $long_ago, 'started', NULL),
   ('over', 'record_ended', 0, $long_ago, 'ended', 'expired');
-INSERT INTO avatar_servers VALUES ('b', 'b', 'q', 2, $long_ago, $now, 9, 0);
+INSERT INTO avatar_servers (boot_id, name, queue, slots, registered_at, renewed_at, renewals, draining)
+  VALUES ('b', 'b', 'q', 2, $long_ago, $now, 9, 0);
 INSERT INTO slots VALUES ('b', 1, 'live', 1), ('b', 2, NULL, NULL);
 INSERT INTO leases (session_id, generation, boot_id, server, queue, claimed_at, renewed_at, renewals, served_ms,
   revoked_at) VALUES

@@ -10,6 +10,7 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHistory, Wor
 from temporalio.exceptions import ApplicationError
 
 from contracts import queues, steps
+from contracts.erasing import DeleteAccount
 from contracts.operations import DrainServers, EndSessions
 from contracts.session_workflow import EndSession, ExtendSession, MoveAway, RoomAddress, RoomSeen
 from contracts.upload_workflow import UploadFaceInput
@@ -20,6 +21,7 @@ from support.eventually import eventually
 from support.session_commands import Running, command, create, new_session_id, staged_picture
 from support.stand_in_steps import BOOT, Handler, Script, StandInSteps
 from workflows.create_session import CreateSessionWorkflow
+from workflows.delete_account import DeleteAccountWorkflow
 from workflows.drain_servers import DrainServersWorkflow
 from workflows.end_sessions import EndSessionsWorkflow
 from workflows.upload_face import UploadFaceWorkflow
@@ -299,6 +301,13 @@ async def sessions_ended(client: Client, script: Script, name: str) -> None:
     await client.start_workflow(EndSessionsWorkflow.run, wanted, id=name, task_queue=queues.SESSIONS)
 
 
+async def account_deleted(client: Client, script: Script, name: str) -> None:
+    """An account with a session and pictures, that somebody still works for when it is looked at first."""
+    script.chosen = ["sess_1"]
+    wanted = DeleteAccount(account_id="acct_1", receipt_id="rcpt_1")
+    await client.start_workflow(DeleteAccountWorkflow.run, wanted, id=name, task_queue=queues.SESSIONS)
+
+
 SCENES: dict[str, Scene] = {
     scene.__name__: scene
     for scene in (
@@ -335,6 +344,7 @@ SCENES: dict[str, Scene] = {
         servers_drained,
         servers_waited_out,
         sessions_ended,
+        account_deleted,
     )
 }
 

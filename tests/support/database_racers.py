@@ -62,6 +62,26 @@ async def serve_in_turn(engine: AsyncEngine, wanted: tuple[str, str]) -> str:
     return "served"
 
 
+async def serve_any(engine: AsyncEngine, wanted: tuple[str, tuple[str, ...]]) -> str:
+    """Try for a slot of several servers until it is this session's turn, and give it back."""
+    session_id, boots = wanted
+
+    async def renewed() -> None:
+        for boot_id in boots:
+            with suppress(Refused):
+                await AvatarServers(engine).renew(boot_id, [])
+
+    while True:
+        with suppress(Refused):  # by a machine that is too busy, too
+            await Leases(engine).claim_in_turn(session_id, wait_s=60)
+            break
+        await renewed()
+        await asyncio.sleep(0.1)
+    await Sessions(engine).end(session_id, "ended_by_request")
+    await renewed()
+    return "served"
+
+
 async def remember(engine: AsyncEngine, wanted: tuple[str, str, bool, str]) -> str:
     """Claim a create, given as account, key, whether the key is the client's own, and session."""
     account_id, repeat_key, keyed, session_id = wanted

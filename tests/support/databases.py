@@ -187,10 +187,10 @@ class Database:
         await self.avatars.register(avatar, sha256(avatar.avatar_id.encode()).hexdigest())
         return avatar.avatar_id
 
-    async def server(self, *, slots: int = 2, boot_id: str | None = None) -> str:
-        """A new avatar server with free slots; its boot id."""
+    async def server(self, *, slots: int = 2, boot_id: str | None = None, **labels: str) -> str:
+        """A new avatar server with free slots, and labels; its boot id."""
         boot = boot_id or f"boot-{ULID()}"
-        await self.servers.register(boot, f"name of {boot}", f"avatar-{boot}", slots)
+        await self.servers.register(boot, f"name of {boot}", f"avatar-{boot}", slots, labels=labels)
         return boot
 
     async def admit(

@@ -17,6 +17,14 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
 from contracts import queues, steps
+from contracts.erasing import (
+    CloseAccountInput,
+    CloseAccountResult,
+    EraseInput,
+    EraseResult,
+    LookForWorkInput,
+    LookForWorkResult,
+)
 from contracts.operations import (
     EndSelectedInput,
     FindSessionsInput,
@@ -305,6 +313,18 @@ class StandInSteps:
         left = [one for one in script.chosen if one not in script.dealt_with and one > value.after]
         page = left[: value.at_most]
         return FindSessionsResult(session_ids=tuple(page), last=page[-1] if len(left) > len(page) else "")
+
+    async def _close_account(self, _: Script, value: CloseAccountInput) -> CloseAccountResult:
+        return CloseAccountResult(receipt_id=value.receipt_id)
+
+    async def _look_for_work(self, script: Script, _: LookForWorkInput) -> LookForWorkResult:
+        return LookForWorkResult(number=1 if script.names.count("look_for_work") == 1 else 0)
+
+    async def _erase_objects(self, script: Script, _: EraseInput) -> EraseResult:
+        return EraseResult(number=20 if script.names.count("erase_objects") == 1 else 0)
+
+    async def _erase_rows(self, script: Script, _: EraseInput) -> EraseResult:
+        return EraseResult(number=200 if script.names.count("erase_rows") == 1 else 0)
 
     async def _end_selected(self, script: Script, value: EndSelectedInput) -> SessionsDealtWith:
         return script.deal_with(value.session_ids)

@@ -1,7 +1,7 @@
 """An avatar server's renewals: whom they dismiss, and when the server has to start anew."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import cast
@@ -71,7 +71,16 @@ class FakeServers:
     answering: asyncio.Event = field(default_factory=asyncio.Event)
     registered: int = 0
 
-    async def register(self, boot_id: str, name: str, queue: str, slots: int, *, version: str = "") -> None:
+    async def register(
+        self,
+        boot_id: str,
+        name: str,
+        queue: str,
+        slots: int,
+        *,
+        version: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
         """Count the attempts."""
         self.registered += 1
         if self.trouble:

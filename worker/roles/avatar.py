@@ -17,6 +17,7 @@ from contracts.queues import avatar_queue
 from database.avatar_servers import AvatarServers
 from database.engine import open_engine
 from database.leases import Leases
+from domain.labels import parse_labels
 from presence.processes.limits import ProcessLimits, raise_open_files
 from presence.processes.pool import MediaPool
 from presence.processes.seats import Seats
@@ -47,7 +48,8 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
     name = settings.avatar_name or socket.gethostname()
     version = settings.avatar_version or software_version()
     queue = avatar_queue(boot_id)
-    boot = Boot(boot_id=boot_id, name=name, queue=queue, slots=settings.avatar_slots, version=version)
+    labels = parse_labels(settings.server_labels)
+    boot = Boot(boot_id=boot_id, name=name, queue=queue, slots=settings.avatar_slots, version=version, labels=labels)
     sealing = parse_keys(settings.sealing_keys, "GREENROOM_SEALING_KEYS")
     relay = Relay(tokens=RelayTokens(sealing), lost_after_s=settings.control_lost_s)
     renewal = Renewal(boot, AvatarServers(engine), seats, relay, Leases(engine).farewell)

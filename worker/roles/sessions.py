@@ -8,6 +8,7 @@ from datetime import timedelta
 from temporalio.client import Client
 
 from activities.avatars import AvatarActivities
+from activities.erasing import EraseActivities
 from activities.extensions import ExtensionActivities
 from activities.leases import LeaseActivities
 from activities.leftovers import LeftoverActivities
@@ -24,10 +25,12 @@ from adapters.sealing import Sealer
 from adapters.webhook_sender import WebhookSender
 from contracts import queues
 from contracts.webhook_workflow import DeliverWebhook
+from database.account_admin import AccountAdmin
 from database.accounts import Accounts
 from database.avatar_servers import AvatarServers
 from database.avatars import Avatars
 from database.engine import open_engine
+from database.erasing import Erasing
 from database.extensions import Extensions
 from database.leases import Leases
 from database.leftovers import Leftovers
@@ -75,6 +78,7 @@ async def open_role(settings: Settings, _: Mapping[str, str], client: Client, st
             PlanActivities(Accounts(engine)),
             LeftoverActivities(Leftovers(engine), Sessions(engine), store, client, rooms),
             OperationActivities(OperatorReading(engine), Sessions(engine), client),
+            EraseActivities(Erasing(engine), AccountAdmin(engine), store, client),
             WebhookActivities(outbox, _webhook_sealer(settings), sender),
         ),
         interceptors=(StepRuns(),),

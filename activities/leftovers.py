@@ -24,6 +24,7 @@ from domain.failures import Refused, Unavailable
 from domain.ids import is_session_id
 from domain.rooms import room_name
 from domain.session import EndReason
+from telemetry.metrics import FINDINGS, RECONCILED
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,7 @@ class LeftoverActivities:
                 for session_id in orphans:
                     await self._sessions.end(session_id, EndReason.TERMINATED)
                     await self._delete_room(session_id)
+        _found("orphan", len(orphans))
         return steps.EndOrphansResult(looked=len(asked), ended=tuple(orphans[:SHOWN]), number=len(orphans))
 
     @steps.release_leftovers.implementation
@@ -78,7 +80,9 @@ class LeftoverActivities:
         """Revoke what ended sessions hold, and forget avatar servers that fell silent."""
         with translated():
             async with beating():
-                return steps.MendedResult(number=await self._leftovers.release())
+                number = await self._leftovers.release()
+        _found("lease", number)
+        return steps.MendedResult(number=number)
 
     @steps.discard_leftovers.implementation
     async def discard_leftovers(self, value: steps.LookForLeftovers) -> steps.MendedResult:  # noqa: ARG002
@@ -90,6 +94,7 @@ class LeftoverActivities:
                 alone = await self._without_workflow(owners)
                 for prefix in alone:
                     await self._store.delete_below(prefix)
+        _found("staged", len(alone))
         return steps.MendedResult(number=len(alone))
 
     async def _delete_room(self, session_id: str) -> None:
@@ -126,6 +131,12 @@ class LeftoverActivities:
                 return False
             raise Unavailable(f"Temporal: {error.status.name}") from error
         return described.workflow_execution_info.status in STILL_THERE
+
+
+def _found(kind: str, number: int) -> None:
+    """Count what was mended, nothing too: who looks at the metrics sees that it was looked for."""
+    FINDINGS.labels(kind).inc(number)
+    RECONCILED.set_to_current_time()
 
 
 def _workflow_of(owner: str) -> str:

@@ -11,6 +11,7 @@ from contracts import steps
 from database.outbox import Delivery, Message, Outbox
 from domain.failures import FailureCode, Refused, Unavailable
 from domain.webhooks import SECRET_FIELD
+from telemetry.metrics import WEBHOOK_ATTEMPTS, WEBHOOK_DELIVERIES
 
 GONE = 410
 """The receiver wants to hear no more of it."""
@@ -45,6 +46,7 @@ class WebhookActivities:
         delivery = Delivery(event_id=value.event_id, endpoint_id=value.endpoint_id, round=value.round)
         with translated():
             await self._outbox.give_up(delivery, value.why)
+        WEBHOOK_DELIVERIES.labels("given_up").inc()
         return steps.Done()
 
     async def _attempt(self, delivery: Delivery, message: Message) -> int:
@@ -52,14 +54,17 @@ class WebhookActivities:
         try:
             status = await self._sender.send(message.url, delivery.event_id, body_of(message), secrets)
         except Refused as refusal:
+            WEBHOOK_ATTEMPTS.labels("unreachable").inc()
             await self._outbox.attempted(delivery, refusal.message, delivered=False)
             raise
         taken = 200 <= status < 300  # noqa: PLR2004
+        WEBHOOK_ATTEMPTS.labels("taken" if taken else "refused").inc()
         await self._outbox.attempted(delivery, f"HTTP {status}", delivered=taken)
         if status == GONE:
             raise Refused(FailureCode.WEBHOOK_URL_NOT_ALLOWED, "The webhook's host wants no more of these: HTTP 410")
         if not taken:
             raise Refused(FailureCode.WEBHOOK_NOT_DELIVERED, f"The webhook's host answered HTTP {status}")
+        WEBHOOK_DELIVERIES.labels("delivered").inc()
         return status
 
     def _opened(self, endpoint_id: str, sealed: Sequence[str]) -> list[str]:

@@ -28,6 +28,7 @@ from api.picture_addresses import picture_addresses
 from api.rate_limit import RateLimits, document_rate_limit, tell_rate_limit
 from api.readiness import NotReady, Readiness
 from api.request_ids import identified
+from api.request_watch import watched_requests
 from api.routes.avatars import avatars_router
 from api.routes.files import get_file
 from api.routes.health import healthz, readyz
@@ -109,7 +110,7 @@ def create_app(settings: Settings, environ: Mapping[str, str]) -> Litestar:
         request_max_body_size=MAX_BODY_BYTES,
     )
     document_rate_limit(app)
-    app.asgi_handler = identified(app.asgi_handler)
+    app.asgi_handler = identified(watched_requests(app.asgi_handler))
     return app
 
 

@@ -13,6 +13,8 @@ from api.rate_limit import LIMITED_PATHS, Connection, RateLimits
 from database.account_admin import KEY_ID
 from database.accounts import AccountKey, Accounts
 from domain.failures import FailureCode, Refused, Unavailable
+from domain.ids import is_session_id
+from telemetry.about import note
 
 AccountId = str
 
@@ -41,6 +43,8 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
     It goes before anything of the request is read. Requests without a key that opens something are counted by the
     address that they come from, so that nobody can try keys without an end.
     """
+    if is_session_id(asked := str(connection.path_params.get("session_id", ""))):
+        note(session_id=asked)
     if not connection.scope["path"].startswith(LIMITED_PATHS) or handler.opt.get(OPEN):
         return
     key = connection.headers.get(HEADER, "")
@@ -55,6 +59,7 @@ async def admit(connection: Connection, handler: BaseRouteHandler) -> None:
     await limits.count(connection, f"key:{key_hash(key)[:32]}", found.requests_per_minute)
     connection.scope["state"][ACCOUNT] = found.account_id
     connection.scope["state"][KEY] = key_hash(key)[:KEY_ID]
+    note(account_id=found.account_id)
     uses: KeyUse = connection.app.state.key_use
     uses.note(key_hash(key))
 

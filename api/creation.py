@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ulid import ULID
 
+from api.create_counts import IN_TEMPORAL, CreateCount, counted, staged
 from api.pictures import discarded_if_unavailable
 from api.repeat_keys import repeat_key
 from api.services import Services
@@ -18,6 +19,7 @@ from domain.failures import FailureCode, Refused, Unavailable
 from domain.plans import Concurrency
 from domain.repeats import Course
 from domain.session import Session, SessionStatus
+from telemetry.about import note
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +41,30 @@ async def created(
 
     A repeat is answered by the session that it finds. Refused as the workflow says, and as `Creates.claim`.
     """
+    with counted() as count:
+        return await _created(services, caller, request, body, idempotency_key, count)
+
+
+async def _created(
+    services: Services,
+    caller: Caller,
+    request: CreateSessionRequest,
+    body: bytes,
+    idempotency_key: str | None,
+    count: CreateCount,
+) -> Created:
     wanted, account_id = check_create(services, request), caller.account_id
     made = wanted.room is None
     found = await _found(services, account_id, body, idempotency_key, managed=made)
+    note(session_id=found.session_id)
+    count.repeated = found.course is not Course.BEGIN
     if found.course is Course.ANSWER:
         return await _as_it_stands(services, found.session_id, made=made)
     started = None
     if found.course is Course.JOIN:
         started = await _joined(services, found.session_id, wanted)
     if started is None:
-        takes_over = not idempotency_key
+        takes_over, count.repeated = not idempotency_key, False
         started = await _begun(services, caller, found.session_id, wanted, takes_over=takes_over)
     session = Session(
         session_id=started.session_id,
@@ -116,7 +132,8 @@ async def _begun(
     async with _noted(services, session_id):
         command = await session_command(services, caller, session_id, wanted, takes_over=takes_over)
         async with discarded_if_unavailable(services.store, command.picture):
-            return await services.gateway.create(command)
+            with staged(IN_TEMPORAL):
+                return await services.gateway.create(command)
 
 
 @asynccontextmanager

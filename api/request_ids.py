@@ -6,7 +6,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
-from runtime.log import request_id
+from telemetry.about import noting
 
 HEADER = b"x-request-id"
 SANE = re.compile(rb"[0-9A-Za-z._:=+/-]{1,128}")
@@ -27,11 +27,8 @@ def identified(app: ASGIApp) -> ASGIApp:
                 message["headers"] = [*message.get("headers", ()), (HEADER, mine)]
             await send(message)
 
-        told = request_id.set(mine.decode())
-        try:
+        with noting(request_id=mine.decode()):
             await app(scope, receive, named)
-        finally:
-            request_id.reset(told)
 
     return handle
 

@@ -89,7 +89,7 @@ def _drop(task: "asyncio.Task[Any]") -> None:
 
 
 def refusal_of(cause: BaseException | None) -> Refused:
-    """The refusal that a workflow raised or returned, by its code."""
+    """The refusal that a workflow raised or returned, by its code, with the step that it came up in."""
     if not isinstance(cause, ApplicationError):
         return Refused(FailureCode.CREATE_CANCELLED, "the request was cancelled")
     try:
@@ -98,7 +98,9 @@ def refusal_of(cause: BaseException | None) -> Refused:
         log.exception("a workflow failed with an unknown code: %s", cause.type)
         return Refused(FailureCode.INTERNAL_ERROR, "something went wrong on our side")
     details = cause.details[0] if cause.details and isinstance(cause.details[0], dict) else None
-    return Refused(code, cause.message, details=details)
+    refusal = Refused(code, cause.message, details=details)
+    refusal.stage = next((one for one in cause.details if isinstance(one, str)), "")
+    return refusal
 
 
 class Canceller:

@@ -3,10 +3,15 @@
 from typing import Any
 
 from temporalio.client import Client, WithStartWorkflowOperation
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import (
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
 
 from api.temporal_calls import TASK_WITHIN, Canceller, Starter
-from contracts import queues
+from contracts import queues, search_attributes
 from contracts.portraits import AvatarRef
 from contracts.upload_workflow import UPLOAD_UPDATE_ID, UploadFaceInput, UploadFaceOutcome, upload_workflow_id
 from domain.failures import FailureCode, Refused
@@ -30,6 +35,9 @@ class UploadsGateway:
             task_timeout=TASK_WITHIN,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+            search_attributes=TypedSearchAttributes(
+                [SearchAttributePair(search_attributes.ACCOUNT_ID, command.account_id)]
+            ),
             static_summary=f"face upload of {command.account_id}",
         )
         outcome = await self._starter.answer(

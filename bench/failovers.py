@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import msgspec
+
 from bench.report import Goal, Row, row
 from bench.site import Site
 from cli.viewer import Viewer
@@ -69,7 +71,8 @@ async def second_server(site: Site) -> AsyncIterator[None]:
     """Another avatar server of the same system."""
     where = site.running.site
     environ = {**where.environ, "GREENROOM_AVATAR_NAME": SECOND}
-    part = replace(worker_part(replace(where, environ=environ), "avatar"), name=SECOND)
+    ports = msgspec.structs.replace(where.ports, avatar_metrics=0)
+    part = replace(worker_part(replace(where, environ=environ, ports=ports), "avatar"), name=SECOND)
     await site.running.supervisor.start(part)
     try:
         yield

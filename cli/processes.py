@@ -4,7 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 
 import click
 
@@ -30,15 +30,15 @@ def api_command() -> None:
     # Half a second that other commands do not need.
     from api.app import create_app  # noqa: PLC0415
     from api.serving import api_server  # noqa: PLC0415
-    from runtime.log import configure_logging  # noqa: PLC0415
     from runtime.settings import load_settings  # noqa: PLC0415
+    from runtime.watching import watched  # noqa: PLC0415
 
-    with explained():
+    with explained(), ExitStack() as stack:
         settings = load_settings(os.environ)
-        configure_logging(settings.log_level)
+        stack.enter_context(watched("api", settings, os.environ))
         app = create_app(settings, os.environ)
-    server, sockets = api_server(app, settings)
-    server.run(sockets=sockets)
+        server, sockets = api_server(app, settings)
+        server.run(sockets=sockets)
 
 
 @click.command("worker")

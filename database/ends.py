@@ -13,6 +13,7 @@ from database.instants import db_now
 from database.standing import Standing, standing_of_session
 from database.tables import leases, sessions
 from domain.session import EndReason, SessionStatus
+from telemetry.metrics import BILLED_SECONDS, ENDED, SERVED_SECONDS
 
 
 async def end_session(
@@ -51,7 +52,11 @@ async def _close(connection: AsyncConnection, row: Row[Any], standing: Standing,
         attended = row.attended_at is not None
         bill_ = await bill(connection, row.session_id, standing, attended=attended, reserved=row.reserved_minutes)
         details |= {"served_ms": bill_.served_ms, "minutes": bill_.minutes}
+        BILLED_SECONDS.inc(bill_.minutes * 60)
+        SERVED_SECONDS.inc(bill_.served_ms / 1000)
     await audit(connection, row.session_id, SessionStep.ENDED, reason=row.end_reason, details=details or None)
+    # A commit that fails after this is counted one too many: what is exact stands in the ledger.
+    ENDED.labels(row.end_reason).inc()
 
 
 async def replace(connection: AsyncConnection, older: Sequence[str], newer: str) -> None:

@@ -1,8 +1,9 @@
 """How the database is reached: one engine a process, transactions that read or write. Retries nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import URL, make_url
@@ -12,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from database.engines.absence import absence_as_refusal
 from database.engines.postgresql import open_postgresql
 from database.engines.sqlite import READS, WRITE_LOCK, open_sqlite
+from domain.failures import Refused, Unavailable
+from telemetry.metrics import DATABASE_SECONDS
 
 ANSWER_WITHIN_S = 4.5
 """A whole transaction on PostgreSQL, with the wait for a connection."""
@@ -58,7 +61,7 @@ async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """A connection for reads, each of which sees the newest commit; Unavailable where none answers."""
     # Without a transaction: on PostgreSQL a read is then one round trip, and holds nothing up.
     options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"} if _is_postgresql(engine) else {READS: True}
-    with absence_as_refusal():
+    with _timed("read"), absence_as_refusal():
         async with _answering_within(engine, ANSWER_WITHIN_S), engine.connect() as connection:
             yield await connection.execution_options(**options)
 
@@ -71,9 +74,23 @@ async def writing(engine: AsyncEngine, *, within_s: float | None = ANSWER_WITHIN
     everything that writes can be repeated. SQLite ends its own waits.
     """
     lock: AbstractAsyncContextManager[Any] | None = engine.get_execution_options().get(WRITE_LOCK)
-    with absence_as_refusal():
+    with _timed("write"), absence_as_refusal():
         async with _answering_within(engine, within_s), lock or nullcontext(), engine.begin() as connection:
             yield connection
+
+
+@contextmanager
+def _timed(kind: str) -> Iterator[None]:
+    """Count a read or a transaction, and how it ended: an answer that is a refusal is one, too."""
+    began, outcome = time.monotonic(), "failed"
+    try:
+        yield
+        outcome = "ok"
+    except Refused as refusal:
+        outcome = "failed" if isinstance(refusal, Unavailable) else "refused"
+        raise
+    finally:
+        DATABASE_SECONDS.labels(kind, outcome).observe(time.monotonic() - began)
 
 
 def _answering_within(engine: AsyncEngine, seconds: float | None) -> asyncio.Timeout:

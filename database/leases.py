@@ -20,6 +20,7 @@ from domain.failures import FailureCode, Refused
 from domain.labels import Kind, Labels, kinds_for
 from domain.leases import Lease, LeaseSight
 from domain.line import Standing
+from telemetry.metrics import LINE_SECONDS
 
 SESSION_ENDED = "session_ended"
 MOVED = "moved"
@@ -81,7 +82,9 @@ class Leases:
                 await replace(connection, older, session_id)
                 stop = {} if newest is None else {"stop_at": newest.stop_at, "stop_reason": newest.stop_reason}
                 await _take(connection, found, session_id, generation, stop)
-                await line.leave(connection, session_id)
+                waited_s = await line.leave(connection, session_id)
+                if claim.in_turn:
+                    LINE_SECONDS.observe(waited_s)
                 return _lease(session_id, generation, found)
         raise found  # not before the commit: it may stand in line now
 

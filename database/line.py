@@ -1,6 +1,6 @@
 """The line of creates that wait for a slot (rule 12), as parts of a claim's transaction."""
 
-from sqlalchemy import RowMapping, bindparam, delete, func, or_, select, update
+from sqlalchemy import BigInteger, RowMapping, bindparam, delete, func, or_, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from database.instants import db_now, from_now
@@ -52,6 +52,8 @@ async def wait_on(connection: AsyncConnection, session_id: str, account_id: str,
         await connection.execute(update(waiting).where(waiting.c.session_id == session_id).values(until))
 
 
-async def leave(connection: AsyncConnection, session_id: str) -> None:
-    """Leave the line; nothing happens to who is not in it."""
-    await connection.execute(delete(waiting).where(waiting.c.session_id == session_id))
+async def leave(connection: AsyncConnection, session_id: str) -> float:
+    """Leave the line; the seconds spent in it, 0 for who was not."""
+    waited = type_coerce(db_now(), BigInteger) - type_coerce(waiting.c.entered_at, BigInteger)
+    mine = delete(waiting).where(waiting.c.session_id == session_id)
+    return max(await connection.scalar(mine.returning(waited)) or 0, 0) / 1000

@@ -33,6 +33,7 @@ from domain.avatars import AspectRatio
 from domain.failures import FailureCode, Refused
 from domain.plans import Concurrency, expires_at
 from domain.session import Bill, EndReason, Session, SessionStatus
+from telemetry.metrics import FAILOVER_SECONDS, FAILOVERS, STARTED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +158,7 @@ class Sessions:
             await announce_avatar(connection, row.avatar_id, made_since=row.created_at)
             started = started_session(row)
             await set_stop(connection, session_id, started.enforced_end, EndReason.EXPIRED)
+        STARTED.inc()
         return started
 
     async def move(self, session_id: str, generation: int, cause: str) -> None:
@@ -178,9 +180,12 @@ class Sessions:
                 raise Refused(FailureCode.SESSION_NOT_FOUND, "Session not found")
             if row.status == SessionStatus.ENDED or not await connection.scalar(select(exists().where(lease))):
                 raise Refused(FailureCode.LEASE_REVOKED, f"Generation {generation} of the session holds no lease")
-            if not await connection.scalar(select(exists().where(moved))):
-                gap = {"gap_ms": await _gap_ms(connection, session_id, generation)}
-                await audit(connection, session_id, SessionStep.MOVED, generation=generation, reason=cause, details=gap)
+            if await connection.scalar(select(exists().where(moved))):
+                return
+            gap = {"gap_ms": await _gap_ms(connection, session_id, generation)}
+            await audit(connection, session_id, SessionStep.MOVED, generation=generation, reason=cause, details=gap)
+        FAILOVERS.labels(cause).inc()
+        FAILOVER_SECONDS.observe(gap["gap_ms"] / 1000)
 
     async def end(self, session_id: str, reason: str, *, attended: bool = False) -> EndedSession | None:
         """End a session: its place and minutes are free, its lease is revoked, and if it had started it is billed.

@@ -192,6 +192,8 @@ class Refused(Exception):
         self.code = code
         self.message = message
         self.details = dict(details) if details else None
+        self.stage = ""
+        """Where it came up, for those who count refusals: a workflow's step, or empty."""
 
 
 class TimeUsedUp(Refused):

@@ -122,6 +122,8 @@ class Playback:
         self.feed: AudioFeed = Silence()
         self.watched = True
         """Set to False while nobody sees the picture. The sound goes on as it is."""
+        self.first_shown_at: float | None = None
+        """When the first picture was shown, by the event loop's clock."""
         self.shown = 0
         """Pictures that were shown, repeated ones included."""
         self.repeated = 0
@@ -212,4 +214,6 @@ class Playback:
 
     def _show(self, picture: Picture) -> None:
         self._sink.push_video(picture)
+        if self.first_shown_at is None:
+            self.first_shown_at = self._loop.time()
         self.shown += 1

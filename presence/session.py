@@ -14,7 +14,19 @@ from domain.session import EndReason
 from presence.holding import Hold
 from presence.pictures import warm_up as warm_pictures
 from presence.playback import Playback
-from presence.processes.protocol import Asks, Event, Held, Join, Published, RoomSeen, Served, Speaks
+from presence.processes.protocol import (
+    Asks,
+    Event,
+    Frames,
+    Held,
+    Join,
+    Published,
+    RoomSeen,
+    Served,
+    Speaks,
+    Spoke,
+    Traced,
+)
 from presence.renderers.registry import find_renderer
 from presence.rooms.base import (
     AudienceListener,
@@ -30,7 +42,8 @@ from presence.rooms.livekit import warm_up as warm_rooms
 from presence.scene import STANDS_IN, Scene, SceneLoader
 from presence.speech.controlled import ControlledSpeech
 from presence.speech.soxr import SoxrResampler
-from presence.speech.speech_queue import SpeechQueue
+from presence.speech.speech_queue import SpeechQueue, Utterance
+from telemetry.spans import CONNECT, FIRST_FRAME, PUBLISH
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +89,14 @@ class AvatarSession:
         self._join = join
         self._report = report
         self._sequence = 0
+        self._began_at: float | None = None
+        """When it began to join, until the first frame was told."""
+        self._staged_at = 0.0
         self._published_at: float | None = None
         self.playback: Playback | None = None
         """What plays, once the avatar is in the room."""
         self._speech = SpeechQueue(asyncio.get_running_loop(), SoxrResampler)
+        self._speech.on_over = self._on_spoke
         self._room = open_room(join, self._video_format(), self._on_seen, self._on_watched, self._speech)
         self._hold = Hold(self._room.warn, self._ask)
         self._control = ControlledSpeech(self._speech)
@@ -100,6 +117,7 @@ class AvatarSession:
         loader = SceneLoader(self._join)
         started = time.monotonic()
         await self._room.connect(self._join.url, self._join.token, within_s=self._join.connect_within_ms / 1000)
+        self._report(_traced(CONNECT, started, time.monotonic()))
         scene = await self._first_scene(loader)
         playback = self.playback = self._stage(scene)
         async with asyncio.TaskGroup() as tasks:
@@ -144,6 +162,7 @@ class AvatarSession:
         await self._room.disconnect()
 
     async def _publish(self) -> Publication:
+        self._staged_at = time.monotonic()
         try:
             async with asyncio.timeout(PUBLISH_WITHIN_S):
                 return await self._room.publish()
@@ -153,6 +172,9 @@ class AvatarSession:
 
     def _on_published(self, publication: Publication, started: float) -> None:
         self._published_at = time.monotonic()
+        self._report(_traced(PUBLISH, self._staged_at, self._published_at))
+        self._began_at = started
+        self._tell_first_frame()
         self._report(
             Published(
                 participant_identity=publication.participant_identity,
@@ -180,7 +202,33 @@ class AvatarSession:
     async def _report_served(self) -> None:
         while True:
             await asyncio.sleep(SERVED_EVERY_S)
-            self._report(Served(served_ms=self.served_ms))
+            self._tell_first_frame()
+            self._report(Served(served_ms=self.served_ms, frames=self._frames()))
+
+    def _tell_first_frame(self) -> None:
+        """Say once when it was shown, which may be a moment after the publication."""
+        first = self.playback.first_shown_at if self.playback is not None else None
+        if self._began_at is not None and first is not None:
+            self._report(_traced(FIRST_FRAME, self._began_at, first))
+            self._began_at = None
+
+    def _frames(self) -> Frames | None:
+        playback = self.playback
+        if playback is None:
+            return None
+        counts = {name: getattr(playback, name) for name in ("shown", "repeated", "skipped", "rested", "watched")}
+        return Frames(**counts, starved=playback.clock.starved)
+
+    def _on_spoke(self, over: Utterance) -> None:
+        self._report(
+            Spoke(
+                began_ns=_wall_ns(over.began_at),
+                ended_ns=_wall_ns(over.ended_at),
+                played_ms=round(over.played_s * 1000),
+                interrupted=over.interrupted,
+                latency_ms=None if over.latency_s is None else max(round(over.latency_s * 1000), 0),
+            )
+        )
 
     async def _first_scene(self, loader: SceneLoader) -> Scene:
         try:
@@ -229,6 +277,16 @@ class AvatarSession:
             bitrate=join.bitrate,
             simulcast=join.simulcast,
         )
+
+
+def _traced(name: str, began: float, ended: float) -> Traced:
+    """A part of the join, between two moments of the monotonic clock (the event loop's, too)."""
+    return Traced(name=name, began_ns=_wall_ns(began), ended_ns=_wall_ns(ended))
+
+
+def _wall_ns(moment: float) -> int:
+    """The wall clock's time at a moment of the monotonic clock."""
+    return time.time_ns() - int((time.monotonic() - moment) * 1e9)
 
 
 async def _change_scene(playback: Playback, loader: SceneLoader, playing: Scene) -> None:

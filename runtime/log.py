@@ -1,28 +1,24 @@
-"""How a process logs: one line a record on standard error."""
+"""How a process logs: one line a record on standard error, JSON or sentences."""
 
 import logging
-from contextvars import ContextVar
+import os
+import uuid
 
-FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+from telemetry.about import describe_process
+from telemetry.log_lines import JsonLines, Sentences
 
-request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""The id of the request that is being answered; empty outside of requests."""
-
-
-class RequestFormatter(logging.Formatter):
-    """Names the request at the end of the first line."""
-
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
-        """The line, with the request's id where there is one."""
-        line = super().formatMessage(record)
-        mine = request_id.get()
-        return f"{line} [{mine}]" if mine else line
+CHATTY = ("httpx", "httpcore", "botocore", "aiobotocore", "fsspec", "s3fs", "urllib3", "opentelemetry")
 
 
-def configure_logging(level: str) -> None:
-    """Send everything at `level` or above to standard error; the HTTP client's own chatter only from WARNING."""
+def configure_logging(level: str, form: str = "text", *, role: str = "") -> None:
+    """Send everything at `level` or above to standard error; the HTTP clients' own chatter only from WARNING.
+
+    `form` is `json` or `text`; with a `role`, each line of JSON names it, and this start of the process.
+    """
+    if role:
+        describe_process(role=role, boot_id=uuid.uuid4().hex[:16], process=str(os.getpid()))
     handler = logging.StreamHandler()
-    handler.setFormatter(RequestFormatter(FORMAT))
+    handler.setFormatter(JsonLines() if form == "json" else Sentences())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("httpx", "httpcore", "botocore", "aiobotocore", "fsspec", "s3fs"):
+    for chatty in CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)

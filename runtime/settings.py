@@ -258,6 +258,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     """Level of the process's own log."""
 
+    log_format: Literal["json", "text"] = "json"
+    """Lines of JSON, or sentences for people (what `greenroom dev` sets)."""
+
+    metrics_port: Port = 0
+    """The port on which this process shows its metrics to Prometheus, at /metrics; 0 means none."""
+
+    metrics_host: str = "127.0.0.1"
+    """The address of that port. Metrics ask for no key: beyond this machine only in a network of your own."""
+
     def __repr__(self) -> str:
         """Without the values: some are secrets, and a representation ends up in logs."""
         return f"Settings(data_dir={self.data_dir!r}, ...)"
@@ -385,7 +394,7 @@ def _wrong_storage(settings: Settings) -> str:
     if settings.storage_public_endpoint and not settings.storage_secret_key:
         return "GREENROOM_STORAGE_PUBLIC_ENDPOINT needs GREENROOM_STORAGE_ACCESS_KEY and GREENROOM_STORAGE_SECRET_KEY"
     for name, text in given.items():
-        if text and name.endswith("ENDPOINT") and not _is_server(text):
+        if text and name.endswith("ENDPOINT") and not is_server(text):
             return f"{name} is wrong: it must be http://HOST:PORT or https://HOST, without a user or query"
     return ""
 
@@ -398,7 +407,7 @@ def _wrong_livekit(settings: Settings) -> str:
     if settings.livekit_public_url and not settings.livekit_url:
         return f"{PREFIX}LIVEKIT_PUBLIC_URL needs {PREFIX}LIVEKIT_URL"
     for name in ("livekit_url", "livekit_public_url"):
-        if (text := getattr(settings, name)) and not _is_server(text, ("ws", "wss")):
+        if (text := getattr(settings, name)) and not is_server(text, ("ws", "wss")):
             return f"{PREFIX}{name.upper()} is wrong: it must be ws://HOST:PORT or wss://HOST, without a user or query"
     return ""
 
@@ -407,7 +416,7 @@ def _wrong_others(settings: Settings) -> str:
     """What is wrong in settings that have a form of their own; empty if nothing."""
     if settings.rate_limit_url and not _is_rate_limit_store(settings.rate_limit_url):
         return f"{PREFIX}RATE_LIMIT_URL is wrong: it must be redis://[:PASSWORD@]HOST:PORT/0, or rediss:// or valkey://"
-    if not all(map(_is_server, settings.allowed_codec_origins)):
+    if not all(map(is_server, settings.allowed_codec_origins)):
         return f"{PREFIX}CODEC_ORIGINS is wrong: it must be http(s)://HOST[:PORT],..."
     for name, parse in (
         ("picture_hosts", parse_hosts),
@@ -429,7 +438,7 @@ def _is_rate_limit_store(address: str) -> bool:
         return False
 
 
-def _is_server(address: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
+def is_server(address: str, schemes: tuple[str, ...] = ("http", "https")) -> bool:
     """Is it a server's address that may be shown, and that paths can be added to?"""
     try:
         parts = urlsplit(address)

@@ -10,6 +10,7 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from contracts.converter import data_converter
 from runtime.setting_files import SettingsError
 from runtime.settings import payload_keys
+from runtime.watching import temporal_interceptors
 
 LOCAL = "127.0.0.1:7233"
 NAMESPACE = "default"
@@ -51,6 +52,7 @@ async def connect(environ: Mapping[str, str], *, lazy: bool = False, **words: An
     """
     options = connection(environ)
     try:
-        return await Client.connect(**options, data_converter=converter(environ), lazy=lazy, **words)
+        words = {"data_converter": converter(environ), "interceptors": temporal_interceptors(), "lazy": lazy, **words}
+        return await Client.connect(**options, **words)
     except ValueError as error:
         raise SettingsError(f"Temporal's address is wrong, it must be HOST:PORT: {error}") from None

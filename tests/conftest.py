@@ -9,6 +9,7 @@ pytest_plugins = [
     "support.databases",
     "support.livekit_server",
     "support.pictures",
+    "support.promtool",
     "support.api_system",
     "support.real_system",
 ]

@@ -10,12 +10,13 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = (
-    "domain", "contracts", "workflows", "activities", "adapters", "presence", "database", "runtime", "api", "worker",
-    "cli",
+    "domain", "telemetry", "contracts", "workflows", "activities", "adapters", "presence", "database", "runtime", "api",
+    "worker", "cli",
 )  # fmt: skip
 IMPURE = {"os", "random", "secrets", "time", "socket", "subprocess", "asyncio", "threading", "uuid"}
 LIBRARIES: dict[str, set[str]] = {
     "domain": set(),
+    "telemetry": {"opentelemetry", "prometheus_client"},
     "contracts": {"msgspec", "temporalio"},
     "workflows": {"temporalio"},
     "activities": {"temporalio"},
@@ -38,7 +39,7 @@ LIBRARIES: dict[str, set[str]] = {
     },
     "presence": {"PIL", "aiohttp", "cv2", "daily", "livekit", "msgspec", "numpy", "onnxruntime"},
     "database": {"aiosqlite", "alembic", "sqlalchemy"},
-    "runtime": {"cryptography", "httpx", "msgspec", "rich", "temporalio"},
+    "runtime": {"cryptography", "httpx", "msgspec", "prometheus_client", "rich", "temporalio"},
     "api": {"litestar", "msgspec", "temporalio", "ulid", "uvicorn", "wsproto"},
     "worker": {"msgspec", "temporalio", "ulid"},
     "cli": {"PIL", "av", "click", "google", "httpx", "livekit", "numpy", "rich", "sqlalchemy", "temporalio", "ulid"},

@@ -37,6 +37,7 @@ PLANTED = [
     Planted(contract=LAYERS, module="domain/plans.py", line="import contracts.http"),
     Planted(contract=LAYERS, module="contracts/http.py", line="import adapters.sealing"),
     Planted(contract=LAYERS, module="presence/session.py", line="import database.leases"),
+    Planted(contract=LAYERS, module="telemetry/about.py", line="import adapters.sealing"),
     Planted(contract=LAYERS, module="adapters/sealing.py", line="import runtime.settings"),
     Planted(contract=LAYERS, module="activities/plans.py", line="import workflows.deadline"),
     Planted(contract=LAYERS, module="worker/renewal.py", line="import api.auth"),
@@ -65,6 +66,12 @@ PLANTED = [
         contract="The faces role needs no database and no room",
         module="activities/images.py",
         line="import database.avatars",
+    ),
+    Planted(contract="Contracts count and trace nothing", module="contracts/queues.py", line="import telemetry.about"),
+    Planted(
+        contract="A media process reports to its parent, which counts and traces",
+        module="presence/session.py",
+        line="import telemetry.metrics",
     ),
     Planted(
         contract="The avatar server leaves media to its children",

@@ -5,10 +5,13 @@ import logging
 import os
 import signal
 import sys
+from functools import partial
 from typing import NoReturn
 
-from runtime.log import configure_logging
+from temporalio import activity, workflow
+
 from runtime.settings import SettingsError, load_settings
+from runtime.watching import watched
 from worker.assembly import run_role
 from worker.registry import ROLES
 
@@ -21,12 +24,15 @@ READY = "ready"
 async def serve(role: str) -> None:
     """Run one role; settings come from the environment."""
     settings = load_settings(os.environ)
-    configure_logging(settings.log_level)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await run_role(role, settings, os.environ, stop, lambda: print(READY, flush=True))  # noqa: T201 - for the supervisor
+    with watched(role, settings, os.environ):
+        # The formatters know these ids; the SDK would write them into the message besides.
+        workflow.logger.workflow_info_on_message = activity.logger.activity_info_on_message = False
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        said = partial(print, READY, flush=True)  # for the supervisor
+        await run_role(role, settings, os.environ, stop, said)
 
 
 def main(role: str) -> NoReturn:

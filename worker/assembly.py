@@ -18,6 +18,7 @@ from runtime.settings import Settings
 from runtime.temporal_client import connect
 from worker import registry
 from worker.sandbox import SANDBOX
+from worker.step_watch import StepWatch
 from worker.versions import VersionKeeper
 
 GRACEFUL_SHUTDOWN = timedelta(seconds=5)
@@ -67,7 +68,7 @@ def build_worker(
         workflows=role.workflow_types(),
         activities=registry.methods(opened.activities),
         workflow_runner=SANDBOX,
-        interceptors=opened.interceptors,
+        interceptors=(StepWatch(), *opened.interceptors),
         sticky_queue_schedule_to_start_timeout=STICKY_WITHIN,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

@@ -18,8 +18,9 @@ from domain.session import EndReason
 from presence.processes import protocol
 from presence.processes.limits import OPEN_FILES_ARGUMENT, limit_open_files
 from presence.processes.protocol import Held, Join, JoinFailed, Leave, Left, Ready
-from presence.redaction import RedactingFormatter, Redactor
 from presence.session import AvatarSession, warm_up
+from telemetry.log_lines import ChildLines
+from telemetry.redaction import Redactor
 
 log = logging.getLogger("worker.avatar_process")
 
@@ -190,7 +191,7 @@ def main() -> None:
     events = EventPipe()
     redactor = Redactor()
     handler = logging.StreamHandler()
-    handler.setFormatter(RedactingFormatter(redactor))
+    handler.setFormatter(ChildLines(redactor))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     logging.getLogger("livekit").setLevel(logging.WARNING)
     code = 1

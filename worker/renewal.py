@@ -15,6 +15,7 @@ from domain.leases import RenewalAnswer
 from domain.relay import PATH
 from presence.processes.protocol import Control
 from presence.processes.seats import Seat, Seats
+from telemetry.metrics import RENEWAL_SECONDS, RENEWAL_SILENCE
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ class Renewal:
         self._seats = seats
         self._leaving: dict[Seat, asyncio.Task[None]] = {}
         self._renewed_at = time.monotonic()
+        RENEWAL_SILENCE.set_function(lambda: self.silent_s)
 
     @property
     def silent_s(self) -> float:
@@ -110,6 +112,7 @@ class Renewal:
                 answer = await self._servers.renew(self._boot.boot_id, told)
             except Refused as trouble:
                 log.warning("renewal failed: %s", trouble)
+                RENEWAL_SECONDS.labels("failed").observe(time.monotonic() - began)
                 if self.silent_s > LEAVE_AFTER_S:
                     raise ServerForgotten(f"no renewal for {LEAVE_AFTER_S:.0f} s") from None
                 await asyncio.sleep(AGAIN_S)
@@ -117,6 +120,7 @@ class Renewal:
             if not answer.known:
                 raise ServerForgotten("the database has forgotten this boot")
             self._renewed_at = time.monotonic()
+            RENEWAL_SECONDS.labels("ok").observe(self._renewed_at - began)
             self._seats.hold(answer, self._controls(answer))
             # Only of those that were told: who sat down meanwhile was leased after the database looked.
             self._dismiss({(one.session_id, one.generation) for one in told} - answer.held)

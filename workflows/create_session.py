@@ -35,6 +35,7 @@ from workflows.extension import extend
 from workflows.failover import follows, join_order, move
 from workflows.managed_room import ManagedRoom
 from workflows.minutes import Meter
+from workflows.outcomes import refused
 from workflows.portrait_steps import MadeAvatar, discard_staged, finish_avatar, forget_avatar, make_avatar
 from workflows.presence_watch import PresenceWatch
 from workflows.relocation import relocate
@@ -204,7 +205,7 @@ class CreateSessionWorkflow:
             await forget_avatar(self._command.avatar_id)
             await discard_staged(self._command.picture)
         self._refusal = refusal
-        self._tell("refused", code)
+        self._tell("refused", code, refused(refusal))
         await self._room.delete()
 
     # --- the life ----------------------------------------------------------------------------------------------
@@ -382,7 +383,7 @@ class CreateSessionWorkflow:
             agent_gone_for=timedelta(milliseconds=seen.agent_gone_ms),
         )
 
-    def _tell(self, state: str, reason: str = "") -> None:
+    def _tell(self, state: str, reason: str = "", why: str = "") -> None:
         """Show operators where the session stands: search attributes, and a line of details in the UI."""
         pairs = [search_attributes.SESSION_STATE.value_set(state)]
         if state == SessionStatus.STARTED:
@@ -390,12 +391,13 @@ class CreateSessionWorkflow:
         if reason:
             pairs.append(search_attributes.END_REASON.value_set(reason))
         workflow.upsert_search_attributes(pairs)
-        workflow.set_current_details(self._details(state, reason))
+        workflow.set_current_details(self._details(state, reason, why))
 
-    def _details(self, state: str, reason: str = "") -> str:
+    def _details(self, state: str, reason: str = "", why: str = "") -> str:
         command = self._command
         lines = [
             f"**{state}**{f': {reason}' if reason else ''}",
+            *([why] if why else []),
             f"- avatar `{command.avatar_id}`{' (new)' if command.picture else ''} at {command.aspect_ratio}",
             f"- room `{command.room.url}` ({command.room.platform})",
         ]

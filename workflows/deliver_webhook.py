@@ -7,6 +7,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts import steps
     from contracts.webhook_workflow import DeliverWebhook, WebhookOutcome
     from domain.failures import FailureCode
+from workflows.outcomes import show_refusal
 from workflows.step_options import perform
 
 
@@ -29,7 +30,9 @@ class DeliverWebhookWorkflow:
                 pauses=(command.first_pause, command.longest_pause),
             )
         except ApplicationError as error:
+            show_refusal(error)
             return await self._give_up(command, error.type or FailureCode.INTERNAL_ERROR)
+        workflow.set_current_details(f"**delivered**: HTTP {sent.status}" if sent.status else "**nobody to tell**")
         return WebhookOutcome(outcome="delivered", status=sent.status)
 
     async def _give_up(self, command: DeliverWebhook, why: str) -> WebhookOutcome:

@@ -27,13 +27,16 @@ class ReconcileWorkflow:
         orphans = await self._try(steps.end_orphans, "end sessions whose workflow is gone")
         released = await self._try(steps.release_leftovers, "release leases of ended sessions and silent servers")
         discarded = await self._try(steps.discard_leftovers, "delete staged pictures that nobody works on")
-        return Reconciled(
+        done = Reconciled(
             looked=orphans.looked if orphans else 0,
             ended=orphans.number if orphans else 0,
             released=released.number if released else 0,
             discarded=discarded.number if discarded else 0,
             undone=tuple(self._undone),
         )
+        found = f"{done.ended} sessions ended, {done.released} leases released, {done.discarded} pictures discarded"
+        workflow.set_current_details(f"{found}{'; put off: ' if done.undone else ''}{', '.join(done.undone)}")
+        return done
 
     async def _try(self, step: steps.Step[steps.LookForLeftovers, Out], summary: str) -> Out | None:
         try:

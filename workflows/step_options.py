@@ -177,7 +177,7 @@ async def perform(
     However it fails, it fails as an ApplicationError whose type is a FailureCode: a remote step's cause is taken out
     of its ActivityError, and a time-out becomes CREATE_TIMED_OUT where the caller's time is up, else SERVER_LOST on a
     leased server and TEMPORARILY_UNAVAILABLE elsewhere.
-    A cancellation is always asyncio's own, whatever it interrupted.
+    The step's name is its last detail. A cancellation is always asyncio's own, whatever it interrupted.
     """
     until = None if within is None else workflow.now() + within
     try:
@@ -193,15 +193,21 @@ def normalised(error: ActivityError | ApplicationError, step: steps.Step[Any, An
     cause = error.cause if isinstance(error, ActivityError) else error
     if isinstance(cause, ApplicationError):
         if cause.type in FailureCode.__members__.values():
-            return ApplicationError(cause.message, *cause.details, type=cause.type, non_retryable=True)
-        return failure(FailureCode.INTERNAL_ERROR, f"{step.name} failed unexpectedly")
+            return ApplicationError(cause.message, *cause.details, step.name, type=cause.type, non_retryable=True)
+        return failure(FailureCode.INTERNAL_ERROR, f"{step.name} failed unexpectedly", stage=step.name)
     if late:
-        return failure(FailureCode.CREATE_TIMED_OUT, f"the time for this request was up during {step.name}")
+        words = f"the time for this request was up during {step.name}"
+        return failure(FailureCode.CREATE_TIMED_OUT, words, stage=step.name)
     if OPTIONS[step].queue == LEASED:
-        return failure(FailureCode.SERVER_LOST, "the avatar server did not answer")
-    return failure(FailureCode.TEMPORARILY_UNAVAILABLE, f"{step.name} did not finish in time")
+        return failure(FailureCode.SERVER_LOST, "the avatar server did not answer", stage=step.name)
+    return failure(FailureCode.TEMPORARILY_UNAVAILABLE, f"{step.name} did not finish in time", stage=step.name)
 
 
-def failure(code: FailureCode, message: str) -> ApplicationError:
-    """A refusal or failure that the workflow itself decides on."""
-    return ApplicationError(message, type=code, non_retryable=True)
+def failure(code: FailureCode, message: str, *, stage: str = "") -> ApplicationError:
+    """A refusal or failure that the workflow itself decides on; `stage` is the step that it came up in."""
+    return ApplicationError(message, *([stage] if stage else []), type=code, non_retryable=True)
+
+
+def stage_of(error: ApplicationError) -> str:
+    """The step that a failure of `perform` came up in; empty where the workflow itself said no."""
+    return next((one for one in reversed(error.details) if isinstance(one, str)), "")

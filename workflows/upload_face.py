@@ -10,6 +10,7 @@ with workflow.unsafe.imports_passed_through():
     from contracts.upload_workflow import Refusal, UploadFaceInput, UploadFaceOutcome
     from domain.failures import FailureCode
 from workflows.deadline import Deadline
+from workflows.outcomes import show_refusal
 from workflows.portrait_steps import (
     MadeAvatar,
     discard_staged,
@@ -62,6 +63,7 @@ class UploadFaceWorkflow:
             remaining=self._deadline.remaining,
         )
         self._outcome = UploadFaceOutcome(avatar=made.avatar)
+        workflow.set_current_details(f"**made**: avatar `{made.avatar.avatar_id}`")
         return made
 
     @workflow.update
@@ -75,8 +77,9 @@ class UploadFaceWorkflow:
         """Leave nothing, then let the waiting client know."""
         await forget_avatar(command.avatar_id)
         await discard_staged(command.picture)
-        details = error.details[0] if error.details else None
+        details = next((one for one in error.details if isinstance(one, dict)), None)
         code = error.type or FailureCode.INTERNAL_ERROR
+        show_refusal(error)
         self._outcome = UploadFaceOutcome(refusal=Refusal(code=code, message=error.message, details=details))
         await workflow.wait_condition(workflow.all_handlers_finished)
         return self._outcome

@@ -13,6 +13,7 @@ import msgspec
 from domain.failures import FailureCode, Refused
 from domain.leases import Stop
 from presence.processes import protocol
+from presence.processes.media_watch import MediaWatch
 from presence.processes.protocol import (
     Asks,
     Control,
@@ -26,8 +27,10 @@ from presence.processes.protocol import (
     RoomSeen,
     Served,
     Speaks,
+    Spoke,
+    Traced,
 )
-from presence.redaction import Redactor
+from telemetry.redaction import Redactor
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +72,7 @@ class MediaProcess:
         loop = asyncio.get_running_loop()
         self._process = process
         self._redactor = Redactor()
+        self._watch = MediaWatch(process.pid)
         self._ready: asyncio.Future[bool] = loop.create_future()
         self._outcome: asyncio.Future[Published | JoinFailed | None] = loop.create_future()
         self._state = MediaState()
@@ -130,11 +134,14 @@ class MediaProcess:
             raise RuntimeError("a media process joins one room only")
         self.session = join
         self._redactor.hide(join.token)
+        self._watch.joining(join)
         try:
             return await self._join(join, asyncio.get_running_loop().time() + within_s)
         except BaseException:
             self.abandon()
             raise
+        finally:
+            self._watch.joined(self._outcome.result() if self._outcome.done() else None)
 
     async def _join(self, join: Join, deadline: float) -> Published:
         outcome: Published | JoinFailed | None = None
@@ -214,8 +221,7 @@ class MediaProcess:
         assert self._process.stderr is not None  # noqa: S101 - made with a pipe
         with contextlib.suppress(ConnectionError):
             while line := await _read_line(self._process.stderr):
-                session = self.session.session_id if self.session else "-"
-                log.info("[%d %s] %s", self.pid, session, self._redactor.clean(line.decode(errors="replace").rstrip()))
+                self._watch.heard(line.decode(errors="replace").rstrip(), self._redactor)
 
     def _take(self, line: bytes) -> None:
         try:
@@ -223,6 +229,7 @@ class MediaProcess:
         except msgspec.MsgspecError:
             log.warning("media process %d wrote a line that is no event (%d bytes)", self.pid, len(line))
             return
+        self._watch.saw(event)
         match event:
             case Ready() if not self._ready.done():
                 self._ready.set_result(True)
@@ -238,6 +245,8 @@ class MediaProcess:
                 self._served_ms = event.served_ms
             case Left():
                 self._left, self._served_ms = event, event.served_ms
+            case Traced() | Spoke():
+                pass  # for those who watch
             case _:
                 log.warning("media process %d sent %s twice", self.pid, type(event).__name__)
 
@@ -249,6 +258,7 @@ class MediaProcess:
             self._outcome.set_result(None)
         ended = Ended(reason=reason, served_ms=self._served_ms, exit_code=exit_code)
         self.abandon()
+        self._watch.ended(reason)
         self._change(MediaState(version=self._state.version + 1, room=self._state.room, ended=ended))
 
     def _change(self, state: MediaState) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 from domain.environments import child_environment
 from presence.processes.limits import OPEN_FILES_ARGUMENT, ProcessLimits, resident_mb
 from presence.processes.media_process import MediaProcess
+from telemetry.metrics import MEDIA_PROCESSES
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class MediaPool:
         self._tasks: set[asyncio.Task[None]] = set()
         self._refill: asyncio.Task[None] | None = None
         self._closed = asyncio.Event()
+        MEDIA_PROCESSES.labels("serving").set_function(lambda: len(self._processes) - len(self._spares))
+        MEDIA_PROCESSES.labels("spare").set_function(lambda: len(self._spares))
 
     @property
     def processes(self) -> frozenset[MediaProcess]:

@@ -121,10 +121,46 @@ class RoomSeen(msgspec.Struct, frozen=True, kw_only=True, tag="room_seen"):
     """Is the agent there that the avatar's token names? None where it names none."""
 
 
+class Frames(msgspec.Struct, frozen=True, kw_only=True):
+    """Frames since the join, by what became of them, and how often the sound ran dry."""
+
+    shown: int
+    """Repeated ones included."""
+    repeated: int
+    skipped: int
+    rested: int
+    starved: int
+    watched: bool
+    """Is anybody subscribed to the picture?"""
+
+
 class Served(msgspec.Struct, frozen=True, kw_only=True, tag="served"):
     """About once a second: how long the avatar has been visible, by the process's monotonic clock."""
 
     served_ms: int
+    frames: Frames | None = None
+
+
+class Traced(msgspec.Struct, frozen=True, kw_only=True, tag="traced"):
+    """A part of a join that is done, by the wall clock in nanoseconds."""
+
+    name: str
+    """One of `telemetry.spans`."""
+    began_ns: int
+    ended_ns: int
+
+
+class Spoke(msgspec.Struct, frozen=True, kw_only=True, tag="spoke"):
+    """An utterance is over."""
+
+    began_ns: int
+    """When its first sound came, by the wall clock."""
+    ended_ns: int
+    played_ms: int
+    """How much of it was heard."""
+    interrupted: bool
+    latency_ms: int | None = None
+    """From its first sound to the moment that played; None where it had to wait for another, or was never heard."""
 
 
 class Speaks(msgspec.Struct, frozen=True, kw_only=True, tag="speaks"):
@@ -145,7 +181,7 @@ class Left(msgspec.Struct, frozen=True, kw_only=True, tag="left"):
 
 
 Command = Join | Held | Leave
-Event = Ready | Published | JoinFailed | RoomSeen | Served | Speaks | Asks | Left
+Event = Ready | Published | JoinFailed | RoomSeen | Served | Speaks | Asks | Left | Traced | Spoke
 
 _encoder = msgspec.json.Encoder()
 _commands: msgspec.json.Decoder[Command] = msgspec.json.Decoder(Command)

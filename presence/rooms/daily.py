@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 from domain.failures import FailureCode
 from domain.session import EndReason
 from presence.pictures import Picture
-from presence.redaction import Redactor
 from presence.rooms.base import AudienceListener, OccupancyListener, Publication, VideoFormat, room_refused
 from presence.rooms.daily_calls import completed, listener, open_library
 from presence.rooms.daily_census import Census
 from presence.rooms.daily_reasons import end_reason, join_failure, may_publish
 from presence.rooms.daily_voice import Voice
 from presence.speech.conversion import SAMPLE_RATE, Sound
+from telemetry.redaction import Redactor
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from livekit.rtc import TrackSource
 from domain.failures import FailureCode
 from domain.session import EndReason
 from presence.pictures import Picture
-from presence.redaction import Redactor
 from presence.rooms.base import AudienceListener, OccupancyListener, Publication, VideoFormat, room_refused
 from presence.rooms.livekit_audience import Audience
 from presence.rooms.livekit_census import Census
@@ -20,6 +19,7 @@ from presence.rooms.livekit_speech import LiveKitSpeech
 from presence.speech.conversion import SAMPLE_RATE, Sound, SpeechFormat
 from presence.speech.soxr import SoxrResampler
 from presence.speech.speech_queue import SpeechQueue
+from telemetry.redaction import Redactor
 
 log = logging.getLogger(__name__)
 

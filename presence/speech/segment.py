@@ -63,6 +63,12 @@ class Segment:
         """Samples that wait to be handed out."""
         self.fed_at = opened_at
         """When the last samples came."""
+        self.first_fed_at: float | None = None
+        """When the first samples came; None before."""
+        self.waits = False
+        """Had it to wait for another one, when its first samples came?"""
+        self.heard_at: float | None = None
+        """When its first sample played; None before."""
         self.quiet_from = opened_at
         """When the last sample handed out stops playing."""
         self._waiting: deque[Sound] = deque()
@@ -78,6 +84,8 @@ class Segment:
         """Add samples."""
         self.fed_at = now
         if len(samples):
+            if self.first_fed_at is None:
+                self.first_fed_at = now
             self._waiting.append(samples)
             self.buffered += len(samples)
 

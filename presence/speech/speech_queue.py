@@ -3,6 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -41,6 +42,23 @@ def _nothing() -> None:
     """Do nothing."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """A segment that is over. Times are the clock's, in seconds."""
+
+    began_at: float
+    """When its first sound came."""
+    ended_at: float
+    played_s: float
+    interrupted: bool
+    latency_s: float | None
+    """From its first sound to the moment that played; None where it had to wait for another, or was never heard."""
+
+
+def _nobody_asks(_: Utterance) -> None:
+    """Do nothing."""
+
+
 class SpeechQueue:
     """Segments in the order in which they were opened, each played to its end unless it is cleared.
 
@@ -59,6 +77,8 @@ class SpeechQueue:
         """Does the avatar listen while it does not speak?"""
         self.drop_lead: Callable[[], None] = _nothing
         """Called to throw away what was handed out and has not been played."""
+        self.on_over: Callable[[Utterance], None] = _nobody_asks
+        """Called when a segment is over of which there was any sound."""
 
     @property
     def buffered_s(self) -> float:
@@ -146,6 +166,10 @@ class SpeechQueue:
         if len(samples) > room and not self._over_capacity:
             self._over_capacity = True
             log.warning("more than %d s of speech wait to be played; what is beyond is dropped", CAPACITY_S)
+        if segment.first_fed_at is None and len(samples):
+            now = self._clock.time()
+            others = (one for one in self._segments if one is not segment)
+            segment.waits = any(one.buffered or one.quiet_from > now for one in others)
         segment.feed(samples[:room], self._clock.time())
 
     def _is_ready(self, segment: Segment, wanted: int, starts_at: float) -> bool:
@@ -191,6 +215,7 @@ class SpeechQueue:
     def _start(self, segment: Segment, now: float) -> None:
         if not segment.started and not segment.reported and segment.is_audible(now):
             segment.started = True
+            segment.heard_at = now
             segment.listener.on_started()
 
     def _give_up(self, segment: Segment, now: float) -> None:
@@ -202,4 +227,15 @@ class SpeechQueue:
     def _finish(self, segment: Segment, position_s: float, *, interrupted: bool) -> None:
         if not segment.reported:
             segment.reported = True
+            self._tell(segment, position_s, interrupted=interrupted)
             segment.listener.on_finished(position_s, interrupted=interrupted)
+
+    def _tell(self, segment: Segment, position_s: float, *, interrupted: bool) -> None:
+        began, heard = segment.first_fed_at, segment.heard_at
+        if began is not None:
+            latency_s = None if heard is None or segment.waits else heard - began
+            now = self._clock.time()
+            over = Utterance(
+                began_at=began, ended_at=now, played_s=position_s, interrupted=interrupted, latency_s=latency_s
+            )
+            self.on_over(over)

@@ -15,7 +15,7 @@ MOST_BYTES = 10 << 20
 LONGEST_LINE = 16 << 10
 LAST_LINES = 20
 REST_READS = 100
-CALM = re.compile(rb"^\d{4}-\d\d-\d\d \S+ (DEBUG|INFO|WARNING) ")
+CALM = re.compile(rb'^(?:\d{4}-\d\d-\d\d \S+ |\{"time": "[^"]*", "level": ")(DEBUG|INFO|WARNING)\b')
 """A line whose own level is lower, whatever it quotes: an avatar server quotes its media processes."""
 ERROR = re.compile(rb'\b(ERROR|CRITICAL|FATAL|panic:)\b|^Traceback |"level":\s*"(error|fatal)"')
 

@@ -110,6 +110,7 @@ def livekit_part(site: Site) -> Part:
 def api_part(site: Site) -> Part:
     """The HTTP API: ready when it says that database and Temporal are."""
     keys = {"SERVER_KEYS": site.memory.server_keys, "SEALING_KEYS": site.memory.sealing_keys, **_livekit_keys(site)}
+    keys["METRICS_PORT"] = str(site.ports.api_metrics)
     return Part(
         name="api",
         command=python_part(site.program, "api"),
@@ -122,6 +123,7 @@ def worker_part(site: Site, role: str) -> Part:
     """A worker of a role; each holds the keys that it needs: for room tokens, or for rooms and webhooks."""
     sessions = {**_livekit_keys(site), "WEBHOOK_KEYS": site.memory.webhook_keys}
     keys = {"sessions": sessions, "avatar": {"SEALING_KEYS": site.memory.sealing_keys}}.get(role, {})
+    keys["METRICS_PORT"] = str(getattr(site.ports, f"{role}_metrics"))
     return Part(
         name=role,
         command=python_part(site.program, "worker", role),
@@ -145,6 +147,7 @@ def own_environ(site: Site, **settings: str) -> dict[str, str]:
     environ.setdefault(f"{PREFIX}WEBHOOK_HOSTS", THIS_MACHINE)
     # One version for ever: after a change of the code no worker of the one before is left, and sessions go on at once.
     environ.setdefault(f"{PREFIX}BUILD_ID", "dev")
+    environ.setdefault(f"{PREFIX}LOG_FORMAT", "text")
     environ |= {f"{PREFIX}{name}": value for name, value in fixed.items()}
     here = {"TEMPORAL_ADDRESS": f"{LOOPBACK}:{site.ports.temporal}", "TEMPORAL_NAMESPACE": NAMESPACE}
     return environ | NO_PROFILE | here

@@ -45,6 +45,18 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     livekit_udp: int = 7882
     """LiveKit's media."""
 
+    api_metrics: int = 9464
+    """The API's metrics; like the three that follow at /metrics."""
+
+    sessions_metrics: int = 9465
+    """The sessions worker's."""
+
+    faces_metrics: int = 9466
+    """The faces worker's."""
+
+    avatar_metrics: int = 9467
+    """The avatar server's."""
+
     livekit_tcp: int = 0
     """LiveKit's media over TCP for clients without UDP; 0 is none. LiveKit opens it on every interface."""
 

@@ -10,8 +10,9 @@ from litestar import Litestar, get
 
 from api.errors import HANDLERS
 from api.request_ids import identified
-from runtime.log import RequestFormatter, request_id
 from support.api_system import KEY, ApiSystem
+from telemetry.about import about
+from telemetry.log_lines import Sentences
 
 OURS = "req_"
 
@@ -67,7 +68,7 @@ async def test_log_lines_of_a_request_name_it() -> None:
     app.asgi_handler = identified(app.asgi_handler)
     text = io.StringIO()
     handler = logging.StreamHandler(text)
-    handler.setFormatter(RequestFormatter("%(message)s"))
+    handler.setFormatter(Sentences("%(message)s"))
     log = logging.getLogger("api.errors")
     log.addHandler(handler)
     try:
@@ -77,4 +78,4 @@ async def test_log_lines_of_a_request_name_it() -> None:
         log.removeHandler(handler)
     named = [line for line in text.getvalue().splitlines() if line.startswith("GET /fails failed")]
     assert named == [f"GET /fails failed [{headers['x-request-id']}]" for headers in told]
-    assert request_id.get() == ""
+    assert about() == {}

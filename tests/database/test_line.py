@@ -8,6 +8,7 @@ from database.leases import Leases
 from database.tables import leases, sessions, slots, waiting
 from domain.failures import FailureCode, Refused
 from domain.leases import Serving
+from support.counting import Counted
 from support.database_racers import claim_in_turn, race, serve_in_turn
 from support.databases import Database
 
@@ -61,6 +62,21 @@ async def test_whoever_came_first_is_served_first(database: Database) -> None:
     assert await at_capacity(database, second) == {"ahead": 1, "waiting": 1}
     await database.leases.claim_in_turn(first, wait_s=10)
     assert await line(database) == [second]
+
+
+async def test_time_in_line_is_counted_once_for_who_gets_a_slot(database: Database) -> None:
+    """None for who finds one free; since it came, for who waited; a repeat and a further generation count no more."""
+    counted, boot = Counted(), await a_server(database)
+    holder, waiter = await database.admitted(2)
+    await database.leases.claim_in_turn(holder)
+    assert (counted["line_wait_seconds_count"], counted["line_wait_seconds_sum"]) == (1, 0)
+    await at_capacity(database, waiter)
+    await database.run(update(waiting).values(entered_at=from_now(-3)))
+    await let_go(database, boot, holder)
+    await database.leases.claim_in_turn(waiter, wait_s=10)
+    await database.leases.claim_in_turn(waiter, wait_s=10)
+    assert counted["line_wait_seconds_count"] == 2
+    assert 3 <= counted["line_wait_seconds_sum"] < 60
 
 
 async def test_as_many_are_served_as_there_are_slots(database: Database) -> None:

@@ -93,7 +93,8 @@ class Upgrade:
         """A sessions worker of the new code."""
         supervisor, site = self.system.running.supervisor, self.system.running.site
         part = replace(worker_part(site, "sessions"), name=NEW_PART)
-        await supervisor.start(replace(part, environ={**part.environ, **self.environ(new=True)}))
+        environ = {**part.environ, **self.environ(new=True), "GREENROOM_METRICS_PORT": "0"}
+        await supervisor.start(replace(part, environ=environ))
         try:
             yield
         finally:

@@ -68,6 +68,31 @@ class Stage:
         return np.concatenate(self.heard)
 
 
+def test_latency_is_told_of_speech_that_did_not_have_to_wait() -> None:
+    """From the first bytes to the moment they play; of one behind another only when, how much, and how it ended."""
+    stage, over = Stage(), []
+    stage.queue.on_over = over.append
+    first = stage.say(0.2, "a")
+    stage.say(0.2, "b", end=False)
+    stage.play(8)
+    stage.queue.clear()
+    assert first.heard_at is not None
+    (a, b) = over
+    assert a.latency_s == pytest.approx(first.heard_at - a.began_at)
+    assert 0 < a.latency_s <= LEAD_S + 0.001
+    assert (a.played_s, a.interrupted) == (pytest.approx(0.2), False)
+    assert (b.latency_s, b.interrupted) == (None, True)
+
+
+def test_a_segment_without_sound_is_no_utterance() -> None:
+    """Who opens a segment and says nothing has not spoken."""
+    stage, over = Stage(), []
+    stage.queue.on_over = over.append
+    stage.queue.end(stage.open())
+    stage.play(3)
+    assert over == []
+
+
 def test_a_segment_is_told_when_it_is_heard_not_when_it_is_read() -> None:
     """Read at 100.0 for 100.04: it starts at 100.04, and 0.1 s of it is over at 100.14."""
     stage = Stage()

@@ -1,7 +1,9 @@
 """A process logs one line a record on standard error, at its level."""
 
+import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -33,11 +35,12 @@ def test_the_level_holds_for_all_but_what_chatters() -> None:
 
 
 IN_A_REQUEST = """
-import logging
-from runtime.log import configure_logging, request_id
-configure_logging("INFO")
+import logging, sys
+from runtime.log import configure_logging
+from telemetry.about import note
+configure_logging("INFO", sys.argv[1], role="api")
 logging.getLogger("api.app").info("before")
-request_id.set("req_7")
+note(request_id="req_7", account_id="acct_1")
 try:
     1 / 0
 except ZeroDivisionError:
@@ -45,11 +48,33 @@ except ZeroDivisionError:
 """
 
 
-def test_a_line_names_its_request() -> None:
-    """At the end of the first line, so that a stack trace stays what it is; outside of requests nothing is added."""
-    command = [sys.executable, "-c", IN_A_REQUEST]
+def in_a_request(form: str) -> list[str]:
+    """The lines of a process that logs before a request and in it."""
+    command = [sys.executable, "-c", IN_A_REQUEST, form]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)
-    first, second, *trace = done.stderr.splitlines()
+    return done.stderr.splitlines()
+
+
+def test_a_sentence_names_its_request() -> None:
+    """At the end of the first line, so that a stack trace stays what it is; outside of requests nothing is added."""
+    first, second, *trace = in_a_request("text")
     assert first.endswith("api.app: before")
     assert second.endswith("api.app: during [req_7]")
+    assert trace[0].startswith("Traceback")
     assert not any("req_7" in line for line in trace)
+
+
+def test_a_line_of_json_says_whose_it_is() -> None:
+    """One object a line: the process's role and start on each, ids where there are any, a trace inside of it."""
+    before, during = map(json.loads, in_a_request("json"))
+    assert before.keys() == {"time", "level", "logger", "message", "role", "boot_id", "process"}
+    assert (before["level"], before["logger"], before["message"], before["role"]) == (
+        "INFO",
+        "api.app",
+        "before",
+        "api",
+    )
+    assert datetime.fromisoformat(before["time"]).tzinfo is UTC
+    assert (during["request_id"], during["account_id"], during["boot_id"]) == ("req_7", "acct_1", before["boot_id"])
+    assert during["error"].startswith("Traceback")
+    assert during["error"].endswith("ZeroDivisionError: division by zero")

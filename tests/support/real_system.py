@@ -197,7 +197,7 @@ class RealSystem:
         """Another API process on the same database and Temporal, with other settings; its address."""
         supervisor, site = self.running.supervisor, self.running.site
         port = free_port(set(msgspec.structs.asdict(site.ports).values()))
-        ports: Ports = msgspec.structs.replace(site.ports, api=port)
+        ports: Ports = msgspec.structs.replace(site.ports, api=port, api_metrics=0)
         environ = {**site.environ, **{f"GREENROOM_{name.upper()}": value for name, value in settings.items()}}
         part = replace(api_part(replace(site, ports=ports, environ=environ)), name="second-api")
         await supervisor.start(part)
@@ -209,7 +209,8 @@ class RealSystem:
         """Another avatar server, with as many slots; the name of its part, which is its own name too."""
         supervisor, site = self.running.supervisor, self.running.site
         environ = {**site.environ, "GREENROOM_AVATAR_NAME": SECOND}
-        part = replace(worker_part(replace(site, environ=environ), "avatar"), name=SECOND)
+        ports = msgspec.structs.replace(site.ports, avatar_metrics=0)
+        part = replace(worker_part(replace(site, environ=environ, ports=ports), "avatar"), name=SECOND)
         await supervisor.start(part)
         await self.wait_capacity(2 * SLOTS)
         try:

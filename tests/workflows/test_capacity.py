@@ -59,7 +59,7 @@ async def test_after_its_wait_a_create_is_refused(temporal: Client, session_id: 
         await create(temporal, command(session_id, wait_up_to=timedelta(seconds=0.5)))
     cause = caught.value.cause
     assert isinstance(cause, ApplicationError)
-    assert (cause.type, cause.details) == (FailureCode.AT_CAPACITY, ({"ahead": 3, "waiting": 5},))
+    assert (cause.type, cause.details) == (FailureCode.AT_CAPACITY, ({"ahead": 3, "waiting": 5}, "lease_server"))
     first, last = script.asked(steps.lease_server)
     assert (first.wait_seconds, last.wait_seconds) == (0.5, 0.0)
     assert [one.reason for one in script.asked(steps.record_ended)] == [FailureCode.AT_CAPACITY]

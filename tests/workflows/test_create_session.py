@@ -153,7 +153,7 @@ async def test_a_refused_face_answers_with_code_and_measures_and_leaves_nothing(
     script.refusals["align_face"] = FailureCode.NO_FACE
     cause = await refusal(temporal, session_id, with_picture=True)
     assert cause.type == FailureCode.NO_FACE
-    assert cause.details == ({"measured": 1},)
+    assert cause.details == ({"measured": 1}, "align_face")  # and where it came up
     outcome = await outcome_of(temporal.get_workflow_handle_for(CreateSessionWorkflow.run, session_id))
     assert (outcome.outcome, outcome.reason) == ("refused", "NO_FACE")
     assert script.names[4:] == ["record_ended", "forget_avatar", "discard_staged"]

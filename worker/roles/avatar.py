@@ -23,6 +23,7 @@ from presence.processes.pool import MediaPool
 from presence.processes.seats import Seats
 from runtime.settings import Settings, parse_keys
 from runtime.version import software_version
+from telemetry.about import describe_process
 from worker.assembly import Opened
 from worker.renderer_host import renderer_ready
 from worker.renewal import Boot, Relay, Renewal
@@ -44,6 +45,7 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
     await pool.start()
     seats = Seats(pool)
     boot_id = str(ULID()).lower()
+    describe_process(boot_id=boot_id)
     # In containers each replica's host name is its own.
     name = settings.avatar_name or socket.gethostname()
     version = settings.avatar_version or software_version()

@@ -32,6 +32,7 @@ from database.avatars import Avatars
 from database.engine import open_engine
 from database.erasing import Erasing
 from database.extensions import Extensions
+from database.fleet import Fleet
 from database.leases import Leases
 from database.leftovers import Leftovers
 from database.operations import OperatorReading
@@ -40,6 +41,7 @@ from database.reservations import Reservations
 from database.sessions import Sessions
 from runtime.settings import Settings, parse_keys
 from worker.assembly import Opened
+from worker.fleet_watch import watch_fleet
 from worker.outbox import OutboxDispatcher, event_type
 from worker.reconciling import keep_schedule
 from worker.step_runs import StepRuns
@@ -58,7 +60,8 @@ async def open_role(settings: Settings, _: Mapping[str, str], client: Client, st
 
     async def beside() -> None:
         # Neither returns before the other: a return would stop the worker.
-        await asyncio.gather(keep_schedule(client), dispatcher.run(), watch.run())
+        shown = [watch_fleet(Fleet(engine))] if settings.metrics_port else []
+        await asyncio.gather(keep_schedule(client), dispatcher.run(), watch.run(), *shown)
 
     rooms = _livekit_rooms(settings)
     if rooms is not None:

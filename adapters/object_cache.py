@@ -3,12 +3,15 @@
 import asyncio
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from adapters.object_store import ObjectStore, sha256_of
 from domain.failures import Unavailable
 
 KEPT_FILES = 512
+KEPT_S = 24 * 3600.0
+"""A file that nobody has used for so long goes with the next one that comes: its picture may have been deleted."""
 
 
 class ObjectCache:
@@ -42,7 +45,8 @@ class ObjectCache:
             scratch.unlink(missing_ok=True)
             raise
         files = sorted(self._folder.glob("[0-9a-f]*"), key=_used_at)
-        for old in files[:-KEPT_FILES]:
+        stale = [old for old in files if _used_at(old) < time.time() - KEPT_S]
+        for old in {*files[:-KEPT_FILES], *stale}:
             old.unlink(missing_ok=True)
 
 

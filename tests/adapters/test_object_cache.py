@@ -65,6 +65,17 @@ async def test_the_files_used_longest_ago_go(store: ObjectStore, folder: Path, m
     assert names(folder) == sorted([hashes[0], hashes[2]])
 
 
+async def test_what_nobody_has_used_for_a_day_goes(store: ObjectStore, folder: Path) -> None:
+    """Its picture may have been deleted meanwhile; the next file that comes takes it away."""
+    cache = ObjectCache(store, folder)
+    hashes = [await store.put(f"a/{number}", bytes([number])) for number in range(3)]
+    for hours, number in ((25, 0), (23, 1)):
+        path = await cache.path(f"a/{number}", hashes[number])
+        os.utime(path, (time.time() - hours * 3600, time.time() - hours * 3600))
+    await cache.path("a/2", hashes[2])
+    assert names(folder) == sorted(hashes[1:])
+
+
 async def test_a_cache_that_cannot_be_written_is_a_passing_trouble(store: ObjectStore, folder: Path) -> None:
     """A full disk is ours to mend: the step may be tried again, here or elsewhere."""
     sha256 = await store.put("a/b", b"picture")

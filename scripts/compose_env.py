@@ -13,6 +13,10 @@ SETTINGS = {"COMPOSE_PROFILES": "cpu"}
 """What `.env` begins with; `gpu` is the other choice."""
 
 
+EMPTY = {"greenroom_payload_keys": ""}
+"""Secrets that whoever wants one writes: they must be there all the same."""
+
+
 def password() -> str:
     """A secret that needs no quoting in an address, in YAML or in this file: 192 bits in hexadecimal."""
     return secrets.token_hex(24)
@@ -36,6 +40,7 @@ def wanted(present: dict[str, str]) -> dict[str, str]:
         "greenroom_server_keys": key(),
         "greenroom_sealing_keys": key(),
         "greenroom_webhook_keys": key(),
+        "greenroom_codec_token": password(),
         "greenroom_first_api_key": f"gr_{secrets.token_urlsafe(32)}",
         **{name: value for name, value in present.items() if value},
     }
@@ -45,7 +50,7 @@ def wanted(present: dict[str, str]) -> dict[str, str]:
     if not {"valkey_acl", "rate_limit_url"} <= values.keys():  # the password of both is one
         values["valkey_acl"] = f"user default on >{counts} ~* &* +@all"
         values["rate_limit_url"] = f"redis://:{counts}@valkey:6379/0"
-    return {**derived, **values}
+    return {**EMPTY, **derived, **values}
 
 
 def read(path: Path) -> dict[str, str]:
@@ -92,7 +97,8 @@ def main() -> None:
     known = wanted({})
     older = {name: env[name.upper()] for name in known if env.get(name.upper())}
     every = wanted({**older, **{name: value for name, value in present.items() if value}})
-    added = {name: value for name, value in every.items() if not present.get(name)}
+    settled = {name for name, value in present.items() if value or name in EMPTY}
+    added = {name: value for name, value in every.items() if name not in settled}
     settings = {name: value for name, value in SETTINGS.items() if not env.get(name)}
     write_secrets(folder, added)
     if settings:

@@ -37,6 +37,8 @@ HOLDERS = {
     "greenroom_server_keys": APIS,
     "greenroom_sealing_keys": APIS | AVATARS,
     "greenroom_webhook_keys": SESSIONS,
+    "greenroom_payload_keys": {"init", "codec-server"} | APIS | SESSIONS | FACES | AVATARS,
+    "greenroom_codec_token": {"codec-server"},
     "greenroom_first_api_key": {"init"},
     "greenroom_database_url": {"init"} | APIS | SESSIONS,
     "avatar_database_url": AVATARS,
@@ -93,7 +95,7 @@ def test_only_what_callers_need_can_be_published(made: dict[str, Service]) -> No
     """PUBLISH_ON moves the API and LiveKit, and leaves Temporal's pages where they are."""
     found = published(made)
     assert {port for port, address in found.items() if address != "127.0.0.1"} == PUBLIC
-    assert found.keys() - PUBLIC == {("temporal-ui", "8080/tcp")}
+    assert found.keys() - PUBLIC == {("temporal-ui", "8080/tcp"), ("codec-server", "8234/tcp")}
 
 
 def test_two_apis_stand_behind_one_address(tmp_path: Path) -> None:
@@ -116,7 +118,7 @@ def test_no_secret_stands_in_the_file_or_in_a_variable(made: dict[str, Service],
     assert all(value.startswith("/run/secrets") for value in sounding), sounding
     assert [key for _, key, value in found if "://" in value and urlsplit(value).password] == []
     secrets = script("compose_env").read_secrets(project / "secrets")
-    assert [name for name, value in secrets.items() if value in str(made)] == []
+    assert [name for name, value in secrets.items() if value and value in str(made)] == []
 
 
 def test_each_secret_is_given_to_those_who_need_it(made: dict[str, Service], project: Path) -> None:
@@ -173,7 +175,7 @@ def test_our_services_are_commands_with_settings_that_they_know(made: dict[str, 
         found.make_context(command, arguments)
         secrets = str(project / "secrets")
         load_settings({key: text.replace("/run/secrets", secrets) for key, text in environment(service).items()})
-    assert len(list(ours(made))) == 8
+    assert len(list(ours(made))) == 9
 
 
 def test_our_containers_may_do_little(bare: dict[str, Service]) -> None:
@@ -221,7 +223,8 @@ def test_temporals_variables_are_those_that_its_server_reads(bare: dict[str, Ser
 def test_gpu_profile_gives_a_gpu_to_two_roles(bare: dict[str, Service]) -> None:
     """In the place of two services come two that differ in image and device, and in where faces are looked for."""
     assert {name: one["profiles"] for name, one in bare.items() if "profiles" in one} == {
-        "worker-faces": ["cpu"], "worker-avatar": ["cpu"], "worker-faces-gpu": ["gpu"], "worker-avatar-gpu": ["gpu"]
+        "worker-faces": ["cpu"], "worker-avatar": ["cpu"], "worker-faces-gpu": ["gpu"], "worker-avatar-gpu": ["gpu"],
+        "codec-server": ["codec"],
     }  # fmt: skip
     for name in ("worker-faces", "worker-avatar"):
         plain, gpu = bare[name], bare[f"{name}-gpu"]
@@ -239,7 +242,7 @@ def test_networks_keep_strangers_away_from_the_stores(bare: dict[str, Service]) 
     """LiveKit, which strangers talk to, is with those who enter and make rooms; the proxy with the API alone."""
     networks = {name: set(one["networks"]) for name, one in bare.items()}
     assert {name for name, own in networks.items() if "rooms" in own} == {"livekit"} | AVATARS | SESSIONS
-    assert {name for name, own in networks.items() if "edge" in own} == {"proxy"} | APIS
+    assert {name for name, own in networks.items() if "edge" in own} == {"proxy", "codec-server"} | APIS
     assert (networks["livekit"], networks["proxy"]) == ({"rooms"}, {"edge"})
 
 

@@ -1,15 +1,18 @@
 """Every service's command line as compose would start it, in compose's order, with its health checks; then one call."""
 
 import asyncio
+import base64
 import json
 import os
 from pathlib import Path
 
 import aiohttp
 import httpx
+from temporalio.client import Client
 
 from runtime.cache import cache_folder
 from runtime.external.livekit_server import find_livekit_server
+from runtime.payload_codec import key_ids
 from runtime.supervisor import Supervisor
 from support.compose import services, write_env
 from support.compose_services import STAND_INS, ComposedSystem
@@ -32,6 +35,8 @@ async def test_services_start_as_compose_would_and_carry_a_session(tmp_path: Pat
     died: list[tuple[str, str]] = []
     with running_postgresql() as postgres:
         async with Supervisor(logs=tmp_path, announce=lambda part, text: died.append((part, text))) as supervisor:
+            (tmp_path / "secrets" / "greenroom_payload_keys").chmod(0o600)
+            (tmp_path / "secrets" / "greenroom_payload_keys").write_text(f"p1:{base64.b64encode(b'p' * 32).decode()}")
             system = ComposedSystem(services(project=tmp_path), tmp_path / "files", supervisor)
             try:
                 await system.up(postgres)
@@ -69,6 +74,7 @@ async def call(system: ComposedSystem, env: dict[str, str]) -> None:
         ready = await http.get("/readyz")
         assert ready.status_code == 200, ready.text
         await counted_together(http)
+        await encrypted(system, created.json()["session"]["session_id"])
         await control(base, created.json()["session"])
         ended = await http.post(f"/v1/sessions/{created.json()['session']['session_id']}/end")
         assert ended.json()["session"]["end_reason"] == "ended_by_request"
@@ -78,6 +84,13 @@ async def counted_together(http: httpx.AsyncClient) -> None:
     """Both APIs answer, and count requests together: what is left falls by one with each, whoever answers."""
     left = [int((await http.get("/v1/usage")).headers["x-ratelimit-remaining"]) for _ in range(4)]
     assert left == list(range(left[0], left[0] - 4, -1))
+
+
+async def encrypted(system: ComposedSystem, session_id: str) -> None:
+    """What the API has told Temporal can be read with the key of `secrets/` alone."""
+    client = await Client.connect(f"127.0.0.1:{system.ports[7233]}")
+    first = await anext(aiter(client.get_workflow_handle(session_id).fetch_history_events(page_size=1)))
+    assert key_ids(first.workflow_execution_started_event_attributes.input.payloads) == {"p1"}
 
 
 async def control(base: str, session: dict[str, str]) -> None:

@@ -33,7 +33,7 @@ from support.valkey_server import find_binary as find_valkey
 SCRIPTS = Path(sys.executable).parent
 PORTS = {
     "postgres": (5432,), "temporal": (7233, 7243), "s3": (8333,), "livekit": (7880, 7881, 7882), "valkey": (6379,),
-    "api-1": (8081,), "api-2": (8082,), "proxy": (8080,),
+    "api-1": (8081,), "api-2": (8082,), "proxy": (8080,), "codec-server": (8234,),
 }  # fmt: skip
 """What listens where in its container. No two have a number in common, so a number says whose it is."""
 
@@ -42,8 +42,8 @@ STAND_INS = ("temporal-schema", "temporal-ui")
 
 ONCE = ("init",)
 SECRETS = "/run/secrets"
-PROFILE = "cpu"
-"""What an operator without a GPU has in `.env`."""
+PROFILES = {"cpu", "codec"}
+"""What an operator without a GPU, whose payloads are encrypted, has in `.env`."""
 WEED = (*(f"{part}.port{kind}" for part in ("master", "volume", "filer") for kind in ("", ".grpc")), "s3.port.grpc")
 HEALTHY_WITHIN_S = 60.0
 UNASKED = frozenset({"valkey"})
@@ -64,7 +64,7 @@ class ComposedSystem:
 
     def __init__(self, services: Mapping[str, Service], folder: Path, supervisor: Supervisor) -> None:
         """`services` as docker-compose resolved them; `folder` for whatever they write, `secrets` beside it."""
-        self.services = {name: one for name, one in services.items() if PROFILE in one.get("profiles", [PROFILE])}
+        self.services = {name: one for name, one in services.items() if PROFILES & {*one.get("profiles", PROFILES)}}
         self.folder = folder
         folder.mkdir(parents=True)
         self._made, self.secrets = folder.parent / "secrets", folder / "secrets"

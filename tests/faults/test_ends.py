@@ -14,10 +14,12 @@ from database.tables import plans
 from domain.session import EndReason
 from support import pictures
 from support.fault_bench import WITHIN_S, Bench, said_by
-from support.fault_causes import database_locked, storage_away
+from support.fault_causes import storage_away
 from support.real_system import RealSystem, new_room
 
 Begin = Callable[[str, str], Bench]
+
+pytestmark = pytest.mark.databases("SQLite", "PostgreSQL")
 
 AWAY_S = 10.0
 LONG_AWAY_S = 20.0
@@ -36,7 +38,7 @@ async def test_the_database_is_locked_in_mid_session(begin: Begin, astronaut: st
     bench = begin(f"database locked for {LONG_AWAY_S:.0f} s", "mid-session")
     async with bench.live(astronaut) as live:
         bench.case.fault_now()
-        async with database_locked(bench.system.folder / "greenroom.db", LONG_AWAY_S):
+        async with bench.database.locked(LONG_AWAY_S):
             pass
         await bench.untouched(live)
         bench.case.steady("same session, still started")
@@ -49,7 +51,7 @@ async def test_the_database_is_locked_at_the_end(begin: Begin, astronaut: str) -
     bench = begin(f"database locked for {AWAY_S:.0f} s", "during the end")
     async with bench.live(astronaut) as live:
         bench.case.fault_now()
-        async with database_locked(bench.system.folder / "greenroom.db", AWAY_S):
+        async with bench.database.locked(AWAY_S):
             first = await bench.ask_for_end(live.session_id)
             answered_s = bench.case.since_fault()
         assert first is not None
@@ -62,6 +64,7 @@ async def test_the_database_is_locked_at_the_end(begin: Begin, astronaut: str) -
     await bench.whole()
 
 
+@pytest.mark.databases("SQLite")
 async def test_the_storage_is_away_at_the_end(begin: Begin, astronaut: str) -> None:
     """An end needs no storage."""
     bench = begin("storage away", "during the end")

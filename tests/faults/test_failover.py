@@ -21,6 +21,8 @@ from support.room_viewer import RoomViewer
 
 Begin = Callable[[str, str], Bench]
 
+pytestmark = pytest.mark.databases("SQLite", "PostgreSQL")
+
 PAST_ITS_LEASE_S = 12.0
 GOAL_S = 5.0
 SAID_S = 3

@@ -17,8 +17,11 @@ from support.real_system import Live, new_room
 
 Begin = Callable[[str, str], Bench]
 
-PARTS = ("api", "sessions", "faces", "avatar", "media", "temporal", "livekit")
-SPARE_ME = ("api", "sessions", "faces", "temporal")
+BOTH = pytest.mark.databases("SQLite", "PostgreSQL")
+WRITERS = (pytest.param("api", marks=BOTH), pytest.param("sessions", marks=BOTH))
+"""They write to the database."""
+PARTS = (*WRITERS, "faces", "avatar", "media", "temporal", "livekit")
+SPARE_ME = (*WRITERS, "faces", "temporal")
 """Their deaths touch no picture."""
 OF_THE_ROOM = {
     EndReason.ROOM_UNREACHABLE, EndReason.ROOM_DELETED, EndReason.PARTICIPANTS_LEFT, EndReason.NOBODY_JOINED,

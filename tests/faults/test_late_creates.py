@@ -30,6 +30,7 @@ async def nothing_starts(bench: Bench) -> None:
     await bench.whole()
 
 
+@pytest.mark.databases("SQLite", "PostgreSQL")
 async def test_as_many_as_there_are_slots(begin: Begin, astronaut: str) -> None:
     """K slots, K+4 creates at once through two API processes, three rounds: K succeed, 4 are told AT_CAPACITY."""
     bench = begin("nothing", f"{SLOTS} slots, {SLOTS + TOO_MANY} creates at once, by two APIs")

@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Callable
 
 import httpx
+import pytest
 
 from support.fault_bench import Bench, said_by
 from support.real_system import SLOTS, new_room
 
 Begin = Callable[[str, str], Bench]
+
+pytestmark = pytest.mark.databases("SQLite", "PostgreSQL")
 
 TOO_MANY = 4
 ROUNDS = 3

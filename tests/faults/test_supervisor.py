@@ -14,6 +14,7 @@ from domain.session import EndReason
 from support import pictures
 from support.auditor import Auditor
 from support.fault_bench import WITHIN_S, Bench, Case, said_by
+from support.fault_database import SQLiteDatabase
 from support.fault_processes import media_processes
 from support.fault_supervised import SupervisedSystem
 from support.fresh_pictures import as_avatar
@@ -39,8 +40,9 @@ async def on_bench(system: RealSystem, case: Case, what: Callable[[Bench], objec
     """Do something with a bench on the system that runs now."""
     async with system.livekit.admin() as admin:
         port = system.running.site.ports.livekit
-        auditor = Auditor(system.folder, system.running.run, system.temporal, admin, port=port)
-        outcome = what(Bench(system, auditor, case))
+        database = SQLiteDatabase(system.folder)
+        auditor = Auditor(system.folder, database, system.running.run, system.temporal, admin, port=port)
+        outcome = what(Bench(system, database, auditor, case))
         assert asyncio.iscoroutine(outcome)
         await outcome
 

@@ -1,5 +1,6 @@
 """A worker is killed while it tells a customer's server: the same event comes again, under the same id."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -47,9 +48,14 @@ async def test_a_worker_killed_while_it_tells(
     for one in receiver.received:
         assert one.checked(endpoint.secret)
         bodies.setdefault(one.event_id, set()).add(one.body)
+    (end,) = {one.body for one in receiver.received if one.event_id == last}
+    usage = json.loads(end)["data"]["usage"]
+    ledger = "SELECT served_ms / 1000, minutes, included_minutes, purchased_minutes FROM charges WHERE session_id = ?"
+    told = ("served_seconds", "minutes", "included_minutes", "purchased_minutes")
+    assert bench.rows(ledger, live.session_id) == [tuple(usage[name] for name in told)]
     # A person looks on: what they saw first is told too.
     assert set(bodies) == {held.event_id, f"evt_session_first_frame_{ulid}", last}
     assert {len(same) for same in bodies.values()} == {1}
-    bench.case.steady(f"told again after {told_s:.1f} s, same id and body")
+    bench.case.steady(f"told again after {told_s:.1f} s, same id and body; the end tells the bill")
     await remove(environ, endpoint.endpoint_id)
     await bench.whole()

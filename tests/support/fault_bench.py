@@ -4,10 +4,9 @@ import asyncio
 import itertools
 import os
 import signal
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +15,7 @@ from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.service import RPCError
 
 from support.auditor import Auditor, breaches, staged_owners
+from support.fault_database import SQLITE, FaultDatabase
 from support.fault_processes import is_connected
 from support.real_system import Answer, Live, RealSystem, new_room
 from support.room_viewer import RoomViewer
@@ -33,12 +33,15 @@ class Case:
 
     what: str
     when: str
+    database: str = SQLITE
     held: str = ""
     steady_s: float | None = None
     """From the fault until everything was as it should be."""
     gap_s: float | None = None
     """The longest time between two frames at the viewer."""
     began: float = field(default_factory=time.monotonic)
+    load: float = field(default_factory=lambda: os.getloadavg()[0])
+    """Of the machine when the case began, over a minute: beyond its cores, others were at work."""
 
     def fault_now(self) -> None:
         """The fault happens now."""
@@ -56,8 +59,9 @@ class Case:
 class Bench:
     """One system, its auditor and the case that is being tried on it."""
 
-    def __init__(self, system: RealSystem, auditor: Auditor, case: Case) -> None:
+    def __init__(self, system: RealSystem, database: FaultDatabase, auditor: Auditor, case: Case) -> None:
         self.system = system
+        self.database = database
         self.auditor = auditor
         self.case = case
 
@@ -96,12 +100,17 @@ class Bench:
         assert session["end_reason"] in reasons, session
         return session
 
-    async def ask_for_end(self, session_id: str) -> httpx.Response | None:
+    async def ask_for_end(self, session_id: str, key: str = "") -> httpx.Response | None:
         """One request to end; None if the connection broke."""
         try:
-            return await self.system.call("POST", f"/v1/sessions/{session_id}/end", timeout=10)
+            return await self.system.call("POST", f"/v1/sessions/{session_id}/end", key=key, timeout=10)
         except httpx.TransportError:
             return None
+
+    async def end_now(self, session_id: str) -> None:
+        """End; answered at once, whatever is away."""
+        answer = await self.ask_for_end(session_id)
+        assert said_by(answer) == "200"
 
     async def end_at_last(self, session_id: str) -> Answer:
         """End as a client that repeats what was not answered, until 30 s after the fault."""
@@ -139,10 +148,8 @@ class Bench:
         await self.end_at_last(body["session"]["session_id"])
 
     def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        """Rows of the database, by its file."""
-        file = self.system.folder / "greenroom.db"
-        with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
-            return connection.execute(query, values).fetchall()
+        """Rows of the database, by another way than the product's."""
+        return self.database.rows(query, *values)
 
     def sessions_open(self) -> int:
         """Sessions that have not ended."""
@@ -187,12 +194,12 @@ class Bench:
         return False
 
     @asynccontextmanager
-    async def live(self, avatar: str) -> AsyncIterator[Live]:
-        """A session with a viewer who saw a second of it. Ended afterwards if the test has not."""
+    async def live(self, avatar: str, url: str = "", **how: Any) -> AsyncIterator[Live]:
+        """A session with a viewer who saw a second of it; ended if the test fails. `url`: another way to the room."""
         room = new_room()
         async with self.system.viewer(room) as viewer:
             began = time.monotonic()
-            answer = await self.create(avatar, room)
+            answer = await self.send(avatar, self.system.room(room=room, url=url), **how)
             took = time.monotonic() - began
             assert answer is not None
             assert answer.status_code == 201, answer.text
@@ -201,15 +208,19 @@ class Bench:
             try:
                 yield Live(session=session, token="", room=room, viewer=viewer, create_s=took)
             except BaseException:
-                await self.ask_for_end(session["session_id"])
+                await self.ask_for_end(session["session_id"], how.get("key", ""))
                 raise
 
     async def untouched(self, live: Live) -> None:
         """The same session and avatar, still started, no freeze."""
-        viewer = live.viewer
-        await viewer.wait_frames(len(viewer.frames) + 25)
+        await self.unbroken(live)
         session = await self.until_seen(live.session_id, bool)
         assert session["status"] == "started", session
+
+    async def unbroken(self, live: Live) -> None:
+        """The same avatar, no freeze."""
+        viewer = live.viewer
+        await viewer.wait_frames(len(viewer.frames) + 25)
         self.case.gap_s = longest_stillness(viewer)
         assert self.case.gap_s <= MOST_GAP_S
         assert len({frame.participant_sid for frame in viewer.frames}) == 1

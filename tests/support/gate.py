@@ -37,6 +37,11 @@ class Gate:
         """Let nothing through any more, and say nothing: as a server that has stopped, or a network that is cut."""
         self._flows.clear()
 
+    def refuse(self) -> None:
+        """Refuse who knocks; who is inside stays."""
+        if self._server is not None:
+            self._server.close()
+
     async def shut(self) -> None:
         """Cut who is inside, and refuse who knocks; as a server's death does."""
         if self._server is not None:
@@ -48,7 +53,11 @@ class Gate:
             self._server = None
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        behind, to_behind = await asyncio.open_connection("127.0.0.1", self._behind)
+        try:
+            behind, to_behind = await asyncio.open_connection("127.0.0.1", self._behind)
+        except OSError:  # the server is away: whoever knocks hears so at once
+            writer.transport.abort()
+            return
         mine = {writer, to_behind}
         self._writers |= mine
         try:

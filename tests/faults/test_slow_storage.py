@@ -30,11 +30,16 @@ async def slow(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) ->
     """A system of its own, whose S3 server is behind a slow line; the test's own way to the store is not."""
     folder = tmp_path_factory.mktemp("slow-storage")
     address = f"s3://{BUCKET}/{folder.name}"
-    async with slow_line(s3_server.ports["s3.port"], SLOW_S) as (line, port):
+    async with slow_line(s3_server.ports["s3.port"], 0) as (
+        line,
+        port,
+    ):  # the built-in avatars are set up at full speed
         settings = s3_server.settings(address, endpoint=f"http://127.0.0.1:{port}")
         async with running_real_system(folder, **settings) as system:
             store = ObjectStore(address, **s3_server.access)
+            line.delay_s = SLOW_S
             yield system, line, store
+            line.delay_s = 0
             await store.aclose()
 
 

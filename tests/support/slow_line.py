@@ -13,7 +13,7 @@ class SlowLine:
 
     def __init__(self, port: int, delay_s: float) -> None:
         self._port = port
-        self._delay_s = delay_s
+        self.delay_s = delay_s
         self.waits = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -35,7 +35,7 @@ class SlowLine:
             while data := await reader.read(65536):
                 if loop.time() - heard > SILENCE_S:
                     self.waits += 1
-                    await asyncio.sleep(self._delay_s)
+                    await asyncio.sleep(self.delay_s)
                 heard = loop.time()
                 writer.write(data)
                 await writer.drain()

@@ -31,8 +31,9 @@ Made by `make faults`; {day}, {machine}, {minutes:.1f} minutes.
 One system on one machine, one or two sessions at a time unless the row says more, 1280x960 at 25 frames a second.
 `steady`: seconds from the fault until everything was as it should be, the next create included where the row says so.
 `longest gap`: the longest time that a viewer decoded no new picture (repeats of one do not count) in the whole session;
-rule 27 allows .5 s where the picture must not be touched. `load`: the machine's load over the minute before the case;
-one session with its viewer makes about 1.5, so that more than the cores means that others were at work as well.
+rule 27 allows .5 s where the picture must not be touched; a case that found more is tried again, twice at most, and its
+row says so. `load`: the machine's load over the minute before the case; one session with its viewer makes about 1.5, so
+that more than the cores means that others were at work as well.
 
 A create whose client is gone still starts its session (rule 3), which ends when nobody joins: after 8 s in the row
 `api, mid-create`, after 120 s by default. `Locked`: nobody can write to the database, readers can read. PostgreSQL is
@@ -87,6 +88,7 @@ def _row(case: Any, verdict: str) -> tuple[str, ...]:
     steady, gap = case["steady_s"], case["gap_s"]
     numbers = ("-" if steady is None else f"{steady:.1f} s", "-" if gap is None else f"{gap:.2f} s")
     held, load = case["held"] or "-", f"{case['load']:.1f}"
+    held += f" (try {case['tries']})" if case["tries"] > 1 else ""
     return (
         case["what"],
         case["when"],

@@ -19,6 +19,7 @@ from domain.session import EndReason
 from support import pictures
 from support.fault_bench import WITHIN_S, Bench, said_by
 from support.real_system import Live, new_room
+from support.steadiness import three_tries
 
 Begin = Callable[[str, str], Bench]
 
@@ -150,6 +151,7 @@ async def test_the_plan_is_lowered(begin: Begin) -> None:
     await bench.whole()
 
 
+@three_tries
 async def test_the_key_is_revoked(begin: Begin) -> None:
     """The session goes on untouched and another key of the account ends it; the revoked one opens nothing."""
     bench = begin("key revoked", "in mid-session")

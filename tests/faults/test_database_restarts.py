@@ -12,6 +12,7 @@ from support.fault_bench import WITHIN_S, Bench, said_by, watch_afresh
 from support.fault_database import PostgreSQLDatabase
 from support.fresh_pictures import as_avatar
 from support.real_system import new_room
+from support.steadiness import three_tries
 
 Begin = Callable[[str, str], Bench]
 
@@ -63,6 +64,7 @@ async def test_the_database_restarts_in_mid_create(begin: Begin) -> None:
     await bench.whole()
 
 
+@three_tries
 async def test_the_database_restarts_in_mid_session(begin: Begin, astronaut: str) -> None:
     """The same session, still started; the picture is untouched; reads and the end work at once afterwards."""
     bench = begin(f"database killed, away for {LONGER_S:.0f} s", "mid-session")

@@ -16,6 +16,7 @@ from support import pictures
 from support.fault_bench import WITHIN_S, Bench, said_by
 from support.fault_causes import storage_away
 from support.real_system import RealSystem, new_room
+from support.steadiness import three_tries
 
 Begin = Callable[[str, str], Bench]
 
@@ -33,6 +34,7 @@ def ends_of(bench: Bench, session_id: str) -> list[tuple[object, ...]]:
     return bench.rows(query, session_id)
 
 
+@three_tries
 async def test_the_database_is_locked_in_mid_session(begin: Begin, astronaut: str) -> None:
     """For 20 s nothing can be written, not even a renewal: the picture is untouched, the session still started."""
     bench = begin(f"database locked for {LONG_AWAY_S:.0f} s", "mid-session")

@@ -14,6 +14,7 @@ from support.fault_bench import WITHIN_S, Bench, said_by, watch_afresh
 from support.fault_processes import in_a_room, media_processes
 from support.fresh_pictures import as_avatar
 from support.real_system import Live, new_room
+from support.steadiness import three_tries
 
 Begin = Callable[[str, str], Bench]
 
@@ -104,6 +105,7 @@ async def test_killed_in_mid_create(begin: Begin, part: str) -> None:
 
 
 @pytest.mark.parametrize("part", SPARE_ME)
+@three_tries
 async def test_killed_in_mid_session_untouched(begin: Begin, astronaut: str, part: str) -> None:
     """API, sessions, faces and Temporal die and come back: same session, still started, no frame is missed."""
     bench = begin(part, "mid-session")

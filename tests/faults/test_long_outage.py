@@ -18,6 +18,7 @@ from support.eventually import eventually
 from support.fault_bench import Bench, said_by
 from support.fault_seats import SteadyServer, all_of, steady_server
 from support.real_system import new_room
+from support.steadiness import three_tries
 from support.tokens import person_token
 from workflows.create_session import CreateSessionWorkflow
 
@@ -171,6 +172,7 @@ def check_bills(bench: Bench, server: SteadyServer, names: list[str]) -> float:
     return max(short_ms) / 1000
 
 
+@three_tries
 async def test_all_workers_are_away_for_a_minute(begin: Begin, astronaut: str) -> None:
     """The picture goes on, leases are renewed; on return all are attached to again and what was due ends, once."""
     bench = begin("sessions and faces workers", f"for {AWAY_S:.0f} s, under {LIVE} live sessions and a real one")

@@ -10,6 +10,7 @@ from temporalio.client import WorkflowExecutionStatus
 from support.eventually import eventually
 from support.fault_bench import Bench
 from support.real_system import RealSystem
+from support.steadiness import three_tries
 
 Begin = Callable[[str, str], Bench]
 
@@ -37,6 +38,7 @@ async def test_a_terminated_session_ends_within_half_a_minute(
     await bench.whole()
 
 
+@three_tries
 async def test_a_reset_session_goes_on(real_system: RealSystem, astronaut: str, begin: Begin) -> None:
     """The new run climbs the ladder again and finds everything done: the same avatar, one lease, one start, one end."""
     bench = begin("workflow reset", "mid-session")

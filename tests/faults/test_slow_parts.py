@@ -14,6 +14,7 @@ from support.fresh_pictures import as_avatar
 from support.gate import Gate
 from support.real_system import new_room
 from support.slow_line import slow_line
+from support.steadiness import three_tries
 from support.tokens import AVATAR_IDENTITY
 
 Begin = Callable[[str, str], Bench]
@@ -98,6 +99,7 @@ def counted(bench: Bench) -> list[tuple[object, ...]]:
     return [bench.rows(f"SELECT count(*) FROM {table}")[0] for table in ("avatars", "sessions", "leases")]  # noqa: S608 - our own names
 
 
+@three_tries
 async def test_the_storage_refuses(begin: Begin, astronaut: str) -> None:
     """Creates with a picture are told so in time and leave nothing; who runs goes on, and ends meanwhile."""
     bench = begin("storage refuses", f"for {REFUSES_S:.0f} s, creates with a picture come")
@@ -124,6 +126,7 @@ async def test_the_storage_refuses(begin: Begin, astronaut: str) -> None:
     await bench.whole()
 
 
+@three_tries
 async def test_livekit_refuses(begin: Begin, astronaut: str) -> None:
     """It takes no new connection: creates are told so in time; who is inside goes on, and ends meanwhile."""
     bench = begin("livekit refuses", f"new connections for {REFUSES_S:.0f} s, creates come")
@@ -156,6 +159,7 @@ async def test_livekit_refuses(begin: Begin, astronaut: str) -> None:
 
 
 @pytest.mark.databases("SQLite", "PostgreSQL")
+@three_tries
 async def test_the_database_refuses(begin: Begin, astronaut: str) -> None:
     """Creates are told so in time, and nothing of them starts later; the picture is untouched; the end gets through."""
     bench = begin("database refuses", f"for {UNTOUCHED_S:.0f} s, creates and an end come")

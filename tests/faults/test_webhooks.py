@@ -10,6 +10,7 @@ from runtime.system.remembered import remembered_environ
 from support.eventually import eventually
 from support.fault_bench import Bench
 from support.real_system import RealSystem
+from support.steadiness import three_tries
 from support.webhook_receiver import WebhookReceiver, webhook_receiver
 
 Begin = Callable[[str, str], Bench]
@@ -22,6 +23,7 @@ async def receiver() -> AsyncIterator[WebhookReceiver]:
         yield one
 
 
+@three_tries
 async def test_a_worker_killed_while_it_tells(
     real_system: RealSystem, astronaut: str, begin: Begin, receiver: WebhookReceiver
 ) -> None:

@@ -19,11 +19,11 @@ from support.fault_database import SQLITE, FaultDatabase
 from support.fault_processes import is_connected
 from support.real_system import Answer, Live, RealSystem, new_room
 from support.room_viewer import RoomViewer
+from support.steadiness import check_gap
 from support.tokens import AVATAR_IDENTITY
 
 WITHIN_S = 30.0
 """Design rule 27: within this time of the fault a session is started or ended."""
-MOST_GAP_S = 0.5
 RATIO = "4:3"
 
 
@@ -42,6 +42,8 @@ class Case:
     began: float = field(default_factory=time.monotonic)
     load: float = field(default_factory=lambda: os.getloadavg()[0])
     """Of the machine when the case began, over a minute: beyond its cores, others were at work."""
+    tries: int = 1
+    """A frozen picture is looked at again (`three_tries`)."""
 
     def fault_now(self) -> None:
         """The fault happens now."""
@@ -218,11 +220,11 @@ class Bench:
         assert session["status"] == "started", session
 
     async def unbroken(self, live: Live) -> None:
-        """The same avatar, no freeze."""
+        """The same avatar, no freeze; Froze otherwise."""
         viewer = live.viewer
         await viewer.wait_frames(len(viewer.frames) + 25)
         self.case.gap_s = longest_stillness(viewer)
-        assert self.case.gap_s <= MOST_GAP_S
+        check_gap(self.case.gap_s)
         assert len({frame.participant_sid for frame in viewer.frames}) == 1
         markers = [frame.marker for frame in viewer.frames if frame.marker is not None]
         assert markers == sorted(markers)

@@ -129,13 +129,14 @@ async def away(bench: Bench, server: SteadyServer, crowd: Crowd) -> str:
         await supervisor.stop(name)  # dead already: nobody starts it again
     began = time.time()
     assert all(began < at < began + AWAY_S - 10 for at in crowd.expiring.values())
-    before = {seat: service.renewals for seat, service in server.services.items()}
+    staying = [server.services[session_id, 1] for session_id in crowd.staying]
+    before = [service.renewals for service in staying]
     await asyncio.sleep(AWAY_S / 2)
     told = await asyncio.gather(*(bench.ask_for_end(session_id) for session_id in crowd.asked))
     assert {said_by(one) for one in told} == {"503 TEMPORARILY_UNAVAILABLE"}
     await asyncio.sleep(AWAY_S - bench.case.since_fault())
     assert ends(bench, crowd.everybody) == {}
-    renewed = [service.renewals - before[seat] for seat, service in server.services.items()]
+    renewed = [service.renewals - so_many for service, so_many in zip(staying, before, strict=True)]
     assert min(renewed) > AWAY_S / 2
     assert bench.rows("SELECT count(*) FROM leases WHERE revoked_at IS NULL AND generation = 1") == [(LIVE + 2,)]
     await supervisor.start(*(worker_part(site, name) for name in WORKERS))

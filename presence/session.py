@@ -48,7 +48,7 @@ from telemetry.spans import CONNECT, FIRST_FRAME, PUBLISH
 log = logging.getLogger(__name__)
 
 PUBLISH_WITHIN_S = 3.0
-SERVED_EVERY_S = 1.0
+SERVED_EVERY_S = 0.25
 SPEECH_LOOK_S = 0.1
 GOODBYE_S = 0.1
 """What the last message has to leave the machine."""

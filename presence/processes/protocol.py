@@ -135,7 +135,7 @@ class Frames(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Served(msgspec.Struct, frozen=True, kw_only=True, tag="served"):
-    """About once a second: how long the avatar has been visible, by the process's monotonic clock."""
+    """Four times a second: how long the avatar has been visible, by the process's monotonic clock."""
 
     served_ms: int
     frames: Frames | None = None

@@ -18,7 +18,6 @@ from support.eventually import eventually
 from support.fault_bench import Bench, said_by
 from support.fault_seats import SteadyServer, all_of, steady_server
 from support.real_system import new_room
-from support.steadiness import three_tries
 from support.tokens import person_token
 from workflows.create_session import CreateSessionWorkflow
 
@@ -103,9 +102,11 @@ async def real_slots_taken(bench: Bench, avatar: str) -> AsyncIterator[None]:
     answer = await bench.create(avatar, room)
     assert said_by(answer) == "201"
     assert answer is not None
-    yield
-    await bench.end_at_last(answer.json()["session"]["session_id"])
-    await person.disconnect()
+    try:
+        yield
+    finally:
+        await bench.ask_for_end(answer.json()["session"]["session_id"])
+        await person.disconnect()
 
 
 def ends(bench: Bench, names: list[str]) -> dict[str, tuple[str, float]]:
@@ -173,7 +174,6 @@ def check_bills(bench: Bench, server: SteadyServer, names: list[str]) -> float:
     return max(short_ms) / 1000
 
 
-@three_tries
 async def test_all_workers_are_away_for_a_minute(begin: Begin, astronaut: str) -> None:
     """The picture goes on, leases are renewed; on return all are attached to again and what was due ends, once."""
     bench = begin("sessions and faces workers", f"for {AWAY_S:.0f} s, under {LIVE} live sessions and a real one")
@@ -194,7 +194,7 @@ async def test_all_workers_are_away_for_a_minute(begin: Begin, astronaut: str) -
             assert {name: reason for name, (reason, _) in done.items()} == people.due
             late_s = max(at for _, at in done.values()) - ready_at
             assert max(again_s, late_s) < AGAIN_WITHIN_S
-            await bench.untouched(watched)
+            await bench.goes_on(watched)
             bench.case.steady(
                 f"{renewed}; once the workers were ready, all attached to again after {again_s:.1f} s, "
                 f"{len(done)} timers done after {late_s:.1f} s"

@@ -32,7 +32,7 @@ EXPIRING, LEFT, ASKED = 4, 2, 2
 EXPIRES_IN_S = 45
 GRACE_S = 20.0
 HEARD_S = 3.0
-AGAIN_WITHIN_S = 20.0
+AGAIN_WITHIN_S = 30.0
 """All that is late is done within this time of the workers' new start; they need some of it to start."""
 RENEWAL_MS = 1_000
 STAYS = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED
@@ -118,8 +118,8 @@ def ends(bench: Bench, names: list[str]) -> dict[str, tuple[str, float]]:
 
 
 async def away(bench: Bench, server: SteadyServer, crowd: Crowd) -> str:
-    """Kill the workers, keep them away, and start them again; what was seen meanwhile."""
-    supervisor, site = bench.system.running.supervisor, bench.system.running.site
+    """Kill the workers, and keep them away; what was seen meanwhile."""
+    supervisor = bench.system.running.supervisor
     for session_id in crowd.left:
         await report(bench, session_id, 2, 0)
     await asyncio.sleep(HEARD_S)  # their timers run: a report that nobody has heard begins its grace when it is heard
@@ -131,16 +131,15 @@ async def away(bench: Bench, server: SteadyServer, crowd: Crowd) -> str:
     began = time.time()
     assert all(began < at < began + AWAY_S - 10 for at in crowd.expiring.values())
     staying = [server.services[session_id, 1] for session_id in crowd.staying]
-    before = [service.renewals for service in staying]
+    before = [len(service.told_ms) for service in staying]
     await asyncio.sleep(AWAY_S / 2)
     told = await asyncio.gather(*(bench.ask_for_end(session_id) for session_id in crowd.asked))
     assert {said_by(one) for one in told} == {"503 TEMPORARILY_UNAVAILABLE"}
     await asyncio.sleep(AWAY_S - bench.case.since_fault())
     assert ends(bench, crowd.everybody) == {}
-    renewed = [service.renewals - so_many for service, so_many in zip(staying, before, strict=True)]
+    renewed = [len(service.told_ms) - so_many for service, so_many in zip(staying, before, strict=True)]
     assert min(renewed) > AWAY_S / 2
     assert bench.rows("SELECT count(*) FROM leases WHERE revoked_at IS NULL AND generation = 1") == [(LIVE + 2,)]
-    await supervisor.start(*(worker_part(site, name) for name in WORKERS))
     return f"each lease renewed {min(renewed)} times or more meanwhile"
 
 
@@ -162,13 +161,17 @@ async def attached(bench: Bench, names: list[str]) -> None:
 
 
 def check_bills(bench: Bench, server: SteadyServer, names: list[str]) -> float:
-    """Every bill is the last thing that the server could tell; by how much at most it is short, in seconds."""
+    """Every bill is what the server told in a renewal, rounded up once; by how much at most it is short, in seconds.
+
+    Of the last renewal, unless the end was under way then: on PostgreSQL a renewal passes by what is locked.
+    """
     short_ms = []
     for session_id in names:
         service = server.services[session_id, 1]
-        bills = bench.rows("SELECT served_ms, minutes FROM charges WHERE session_id = ?", session_id)
-        assert bills == [(service.told_ms, -(-service.told_ms // 60_000))]
-        short_ms.append(service.served_ms - service.told_ms)
+        [(served_ms, minutes)] = bench.rows("SELECT served_ms, minutes FROM charges WHERE session_id = ?", session_id)
+        assert served_ms in service.told_ms
+        assert minutes == -(-served_ms // 60_000)
+        short_ms.append(service.served_ms - served_ms)
     assert min(short_ms) >= 0
     assert max(short_ms) <= RENEWAL_MS
     return max(short_ms) / 1000
@@ -185,19 +188,23 @@ async def test_all_workers_are_away_for_a_minute(begin: Begin, astronaut: str) -
         people = await crowd(bench, astronaut)
         try:
             renewed = await away(bench, server, people)
-            ready, ready_at = time.monotonic(), time.time()
+            supervisor, site = bench.system.running.supervisor, bench.system.running.site
+            back, back_at = time.monotonic(), time.time()
+            await supervisor.start(worker_part(site, WORKERS[0]))
+            ready_s = time.monotonic() - back
+            await supervisor.start(worker_part(site, WORKERS[1]))
             staying = [*people.staying, watched.session_id]
             await attached(bench, staying)
-            again_s = time.monotonic() - ready
+            again_s = time.monotonic() - back
             await eventually(lambda: people.due.keys() <= ends(bench, people.everybody).keys(), within_s=AGAIN_WITHIN_S)
             done = {name: end for name, end in ends(bench, people.everybody).items() if name in people.due}
             assert {name: reason for name, (reason, _) in done.items()} == people.due
-            late_s = max(at for _, at in done.values()) - ready_at
+            late_s = max(at for _, at in done.values()) - back_at
             assert max(again_s, late_s) < AGAIN_WITHIN_S
             await bench.goes_on(watched)
             bench.case.steady(
-                f"{renewed}; once the workers were ready, all attached to again after {again_s:.1f} s, "
-                f"{len(done)} timers done after {late_s:.1f} s"
+                f"{renewed}; from the workers' new start: ready after {ready_s:.1f} s, {len(done)} timers done after "
+                f"{late_s:.1f} s, all attached to again after {again_s:.1f} s"
             )
         finally:
             for session_id in people.everybody:

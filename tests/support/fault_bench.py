@@ -39,6 +39,8 @@ class Case:
     """From the fault until everything was as it should be."""
     gap_s: float | None = None
     """The longest time between two frames at the viewer."""
+    gap_after_s: float | None = None
+    """When that began: seconds from the fault, negative before it."""
     began: float = field(default_factory=time.monotonic)
     load: float = field(default_factory=lambda: os.getloadavg()[0])
     """Of the machine when the case began, over a minute: beyond its cores, others were at work."""
@@ -230,7 +232,8 @@ class Bench:
         assert len({frame.participant_sid for frame in viewer.frames}) == 1
         markers = [frame.marker for frame in viewer.frames if frame.marker is not None]
         assert markers == sorted(markers)
-        self.case.gap_s = longest_stillness(viewer)
+        self.case.gap_s, at = longest_stillness(viewer)
+        self.case.gap_after_s = at - self.case.began
         return self.case.gap_s
 
     async def gone_from(self, room: str, within_s: float = 10.0) -> None:
@@ -258,14 +261,14 @@ def said_by(answer: httpx.Response | None) -> str:
     return f"{answer.status_code} {error['code']}" if isinstance(error, dict) else str(answer.status_code)
 
 
-def longest_stillness(viewer: RoomViewer) -> float:
-    """The longest time without a new picture, in seconds: a frame that only repeats the last one does not count."""
+def longest_stillness(viewer: RoomViewer) -> tuple[float, float]:
+    """The longest time without a new picture, in seconds, and when it began: repeats of the last one do not count."""
     fresh, marker = [], None
     for frame in viewer.frames:
         if frame.marker is not None and frame.marker != marker:
             fresh.append(frame.at)
             marker = frame.marker
-    return max(b - a for a, b in itertools.pairwise(fresh))
+    return max((b - a, a) for a, b in itertools.pairwise(fresh))
 
 
 async def watch_afresh(system: RealSystem, room: str, count: int = 25) -> RoomViewer:

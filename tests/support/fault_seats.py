@@ -28,9 +28,8 @@ class Service:
 
     began: float = field(default_factory=time.monotonic)
     ended: float | None = None
-    told_ms: int = 0
-    """By the last renewal that found the lease held: what the bill may be."""
-    renewals: int = 0
+    told_ms: list[int] = field(default_factory=list)
+    """By each renewal that found the lease held: one of the last is the bill."""
 
     @property
     def served_ms(self) -> int:
@@ -80,8 +79,7 @@ class SteadyServer(FakeAvatarServer):
         for one in told:
             seat = (one.session_id, one.generation)
             if seat in answer.held:
-                self.services[seat].told_ms = one.served_ms
-                self.services[seat].renewals += 1
+                self.services[seat].told_ms.append(one.served_ms)
         for seat, stop in answer.stops.items():
             if stop.in_s < -STOPS_LATE_S and seat in self.serving:
                 self._stopped[seat] = stop.reason

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from database.tables import METADATA
 from support.databases import PostgreSQLMaker, sqlite_url
@@ -27,6 +27,7 @@ T = TypeVar("T")
 SQLITE, POSTGRESQL = "SQLite", "PostgreSQL"
 FREE_S = 0.4
 """How long a slow database answers at once between two waits."""
+LOCK_TRIES = 10
 READ_WITHIN_S = 20.0
 """A test's own look waits so long for a server that is being started again."""
 
@@ -81,7 +82,9 @@ class FaultDatabase(ABC):
             yield locks
         finally:
             task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            for wrong in await asyncio.gather(task, return_exceptions=True):
+                if isinstance(wrong, Exception):
+                    raise wrong
 
 
 @asynccontextmanager
@@ -176,9 +179,8 @@ class PostgreSQLDatabase(FaultDatabase):
     async def _lock(self) -> AsyncIterator[None]:
         engine = create_async_engine(self._direct)
         try:
-            async with engine.begin() as connection:
-                # Not one that stops who reads; in order, as the product's own transactions wait for each other.
-                await connection.exec_driver_sql(f"LOCK TABLE {', '.join(sorted(METADATA.tables))} IN EXCLUSIVE MODE")
+            async with engine.connect() as connection:
+                await _lock_tables(connection)
                 yield
         finally:
             await engine.dispose()
@@ -208,6 +210,20 @@ class PostgreSQLDatabase(FaultDatabase):
                 if time.monotonic() > until:
                     raise
                 time.sleep(0.05)
+
+
+async def _lock_tables(connection: AsyncConnection) -> None:
+    """Let nobody else write until the transaction's end. Whom a deadlock with the product has undone tries again."""
+    for left in reversed(range(LOCK_TRIES)):
+        try:
+            # Of this mode: it stops nobody who reads.
+            await connection.exec_driver_sql(f"LOCK TABLE {', '.join(sorted(METADATA.tables))} IN EXCLUSIVE MODE")
+        except DBAPIError:
+            await connection.rollback()
+            if not left:
+                raise
+        else:
+            return
 
 
 class _LoopAside:

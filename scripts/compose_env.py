@@ -37,6 +37,7 @@ def wanted(present: dict[str, str]) -> dict[str, str]:
         "s3_secret_key": password(),
         "livekit_api_key": f"API{secrets.token_hex(6)}",
         "livekit_api_secret": password(),
+        "grafana_password": password(),
         "greenroom_server_keys": key(),
         "greenroom_sealing_keys": key(),
         "greenroom_webhook_keys": key(),

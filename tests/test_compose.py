@@ -30,10 +30,13 @@ from support.valkey_server import find_binary as find_valkey
 TEMPORAL = Path(sys.executable).with_name("temporal")
 PUBLIC = {("proxy", "8080/tcp"), ("livekit", "7880/tcp"), ("livekit", "7881/tcp"), ("livekit", "7882/udp")}
 """What may be published beyond this machine, where the operator says so; all else is for this machine or nobody."""
+NOT_RUN_HERE = {"prom/prometheus:v3.13.5", "grafana/grafana:12.0.2"}
+"""Nothing of these versions runs in a test: of Prometheus Debian's older one does, of Grafana nothing."""
 SECRET = re.compile("KEY|SECRET|PASSWORD|PWD|TOKEN")
 APIS, SESSIONS = {"api-1", "api-2"}, {"worker-sessions"}
 FACES, AVATARS = {"worker-faces", "worker-faces-gpu"}, {"worker-avatar", "worker-avatar-gpu"}
 HOLDERS = {
+    "grafana_password": {"grafana"},
     "greenroom_server_keys": APIS,
     "greenroom_sealing_keys": APIS | AVATARS,
     "greenroom_webhook_keys": SESSIONS,
@@ -95,7 +98,8 @@ def test_only_what_callers_need_can_be_published(made: dict[str, Service]) -> No
     """PUBLISH_ON moves the API and LiveKit, and leaves Temporal's pages where they are."""
     found = published(made)
     assert {port for port, address in found.items() if address != "127.0.0.1"} == PUBLIC
-    assert found.keys() - PUBLIC == {("temporal-ui", "8080/tcp"), ("codec-server", "8234/tcp")}
+    here = {"temporal-ui": 8080, "codec-server": 8234, "prometheus": 9090, "grafana": 3000}
+    assert found.keys() - PUBLIC == {(name, f"{port}/tcp") for name, port in here.items()}
 
 
 def test_two_apis_stand_behind_one_address(tmp_path: Path) -> None:
@@ -162,6 +166,7 @@ def test_images_are_those_that_are_tested_here(bare: dict[str, Service]) -> None
         f"temporalio/server:{server}",
         f"temporalio/admin-tools:{server}",
         f"temporalio/ui:{ui}",
+        *NOT_RUN_HERE,
     }
 
 
@@ -199,7 +204,7 @@ def test_every_service_has_a_health_check_or_a_reason(bare: dict[str, Service]) 
 def test_what_is_mounted_is_there(bare: dict[str, Service]) -> None:
     """Every file that is mounted lies in this repository, read-only in the container, and scripts can be run."""
     mounts = [volume.split(":") for one in bare.values() for volume in one.get("volumes", []) if "/deploy/" in volume]
-    assert len(mounts) == 4
+    assert len(mounts) == 8
     for source, _, mode in mounts:
         file = ROOT / "deploy" / source.partition("/deploy/")[2]
         assert mode == "ro"
@@ -246,6 +251,18 @@ def test_networks_keep_strangers_away_from_the_stores(bare: dict[str, Service]) 
     assert (networks["livekit"], networks["proxy"]) == ({"rooms"}, {"edge"})
 
 
+def test_prometheus_asks_everybody_who_can_be_asked(bare: dict[str, Service]) -> None:
+    """Each API and worker shows its metrics on the port that is asked, in a network that both are in."""
+    config_ = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())
+    [asked] = config_["scrape_configs"][0]["dns_sd_configs"]
+    staying = {name: one for name, one in ours(bare) if one["command"][0] in ("api", "worker")}
+    assert set(asked["names"]) == set(staying)
+    for name, one in staying.items():
+        assert environment(one)["GREENROOM_METRICS_PORT"] == str(asked["port"]), name
+        assert set(one["networks"]) & set(bare["prometheus"]["networks"]), name
+    assert config_["rule_files"] == ["/etc/prometheus/rules/*.yml"]
+
+
 def test_config_knows_only_what_docker_compose_1_29_knows(tmp_path: Path) -> None:
     """A word that it does not know is refused, so the other tests would notice one."""
     file = tmp_path / "docker-compose.yml"
@@ -257,7 +274,12 @@ def test_config_knows_only_what_docker_compose_1_29_knows(tmp_path: Path) -> Non
 @pytest.mark.parametrize("there", [False, True], ids=["missing", "empty"])
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("api-1", "greenroom: GREENROOM_"), ("livekit", "Could not parse keys"), ("s3", "is empty: make it")],
+    [
+        ("api-1", "greenroom: GREENROOM_"),
+        ("livekit", "Could not parse keys"),
+        ("s3", "is empty: make it"),
+        ("grafana", "is empty: make it"),
+    ],
 )
 def test_service_refuses_to_start_without_secrets(
     bare: dict[str, Service], tmp_path: Path, name: str, said: str, *, there: bool

@@ -37,8 +37,9 @@ PORTS = {
 }  # fmt: skip
 """What listens where in its container. No two have a number in common, so a number says whose it is."""
 
-STAND_INS = ("temporal-schema", "temporal-ui")
-"""They cannot be run here, and the dev server needs neither."""
+STAND_INS = ("temporal-schema", "temporal-ui", "prometheus", "grafana")
+"""They cannot be run here, and nothing else needs them."""
+METRICS_PORT = "GREENROOM_METRICS_PORT"
 
 ONCE = ("init",)
 SECRETS = "/run/secrets"
@@ -46,7 +47,7 @@ PROFILES = {"cpu", "codec"}
 """What an operator without a GPU, whose payloads are encrypted, has in `.env`."""
 WEED = (*(f"{part}.port{kind}" for part in ("master", "volume", "filer") for kind in ("", ".grpc")), "s3.port.grpc")
 HEALTHY_WITHIN_S = 60.0
-UNASKED = frozenset({"valkey"})
+UNASKED = frozenset({"valkey", "prometheus", "grafana"})
 """Whose health check asks with a program that is not found here."""
 
 
@@ -73,6 +74,7 @@ class ComposedSystem:
         for number in (number for numbers in PORTS.values() for number in numbers):
             self.ports[number] = free_port(set(self.ports.values()))
         self.weed_ports: dict[str, int] = {}
+        self.metrics_ports: list[int] = []
         self._reached = {name: asyncio.Event() for name in self.services}
 
     async def up(self, postgres: PostgreSQLServer) -> None:
@@ -147,10 +149,15 @@ class ComposedSystem:
         special = {"s3": self._s3, "livekit": self._livekit, "temporal": self._temporal}
         make = {**special, "valkey": self._valkey, "proxy": self._proxy}.get(name, self._greenroom)
         command, ready = make(name)
+        environ = self.environ(name)
+        if METRICS_PORT in environ:  # of each container its own, here of each process
+            port = free_port({*self.ports.values(), *self.metrics_ports})
+            self.metrics_ports.append(port)
+            environ[METRICS_PORT] = str(port)
         return Part(
             name=f"{name}-{number + 1}" if number else name,
             command=command,
-            environ=self.environ(name),
+            environ=environ,
             ready=ready,
             foreign="runtime.launcher" in command,
             stop_signal=signal.SIGTERM if make == self._greenroom else signal.SIGKILL,

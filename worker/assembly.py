@@ -1,6 +1,7 @@
 """Puts a role's worker together from settings, and runs it until it is told to stop."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from worker import registry
 from worker.sandbox import SANDBOX
 from worker.step_watch import StepWatch
 from worker.versions import VersionKeeper
+
+log = logging.getLogger(__name__)
 
 GRACEFUL_SHUTDOWN = timedelta(seconds=5)
 """What steps under way have to finish after a stop; without it they are cancelled at once."""
@@ -113,10 +116,14 @@ async def run_role(
 
 async def _connected(environ: Mapping[str, str], stop: asyncio.Event) -> Client | None:
     """A connected client, however long Temporal is away; None if the process is to stop meanwhile."""
+    told = ""
     while not stop.is_set():
         try:
             return await connect(environ)
-        except RuntimeError:
+        except RuntimeError as error:
+            if str(error) != told:  # wrong TLS or a wrong key, say: nobody else would ever say so
+                told = str(error)
+                log.warning("Temporal cannot be reached; `greenroom doctor` says what helps: %s", told)
             await asyncio.sleep(RETRY_CONNECT_S)
     return None
 

@@ -37,8 +37,10 @@ async def test_a_role_serves_until_it_is_stopped(temporal_versioned: Client, tmp
     await asyncio.wait_for(running, 10)
 
 
-async def test_a_role_that_waits_for_temporal_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without Temporal it keeps trying, is not ready, opens nothing, and still obeys a stop."""
+async def test_a_role_that_waits_for_temporal_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without Temporal it keeps trying, says so once, is not ready, opens nothing, and still obeys a stop."""
     tries = 0
 
     async def counted(environ: Mapping[str, str]) -> Client:
@@ -54,11 +56,14 @@ async def test_a_role_that_waits_for_temporal_can_be_stopped(tmp_path: Path, mon
         run_role("sessions", settings_in(tmp_path), environ, stop, lambda: said.append("ready"))
     )
     async with asyncio.timeout(20):
-        while tries < 2:  # noqa: ASYNC110 - a count, which nobody signals
+        while tries < 3:  # noqa: ASYNC110 - a count, which nobody signals
             await asyncio.sleep(0.02)
     stop.set()
     await asyncio.wait_for(running, 10)
     assert said == []
+    assert [
+        record.message.count("`greenroom doctor`") for record in caplog.records if record.name == assembly.__name__
+    ] == [1]
     assert await asyncio.to_thread(lambda: list(tmp_path.iterdir())) == []
 
 

@@ -16,8 +16,8 @@ log = logging.getLogger(__name__)
 PID = "process.pid"
 """The media process itself; the span is made by its parent."""
 KINDS = ("shown", "repeated", "skipped", "rested")
-SHORTEST_S = 0.5
-"""Between two counts that a frame rate is made of; a process that stood still reports twice at once."""
+RATED_EVERY_S = 0.9
+"""At least so long is counted for a frame rate, however often the process reports."""
 
 
 class MediaWatch:
@@ -28,7 +28,8 @@ class MediaWatch:
         self._began = 0.0
         self._span: spans.Span | None = None
         self._frames: Frames | None = None
-        self._framed_at = 0.0
+        self._rated: tuple[float, Frames] | None = None
+        """Since when a frame rate is being counted, and from what; nothing of it while nobody watches."""
         self._ids = {"pid": str(pid)}
 
     def joining(self, join: Join) -> None:
@@ -75,14 +76,23 @@ class MediaWatch:
         log.log(level, "[%d %s] %s%s", self._pid, session, " ".join(words), error, extra={IDS: self._ids})
 
     def _count(self, frames: Frames) -> None:
-        before, then, now = self._frames, self._framed_at, time.monotonic()
-        self._frames, self._framed_at = frames, now
+        before = self._frames
+        self._frames = frames
         for kind in KINDS:
             metrics.FRAMES.labels(kind).inc(max(getattr(frames, kind) - (getattr(before, kind) if before else 0), 0))
         metrics.SOUND_GAPS.inc(max(frames.starved - (before.starved if before else 0), 0))
-        if before is not None and before.watched and frames.watched and now - then >= SHORTEST_S:
-            fresh = (frames.shown - frames.repeated) - (before.shown - before.repeated)
-            metrics.FRAME_RATE.observe(fresh / (now - then))
+        self._rate(frames, time.monotonic())
+
+    def _rate(self, frames: Frames, now: float) -> None:
+        """Observe the rate of each second in which the picture was watched all along."""
+        if self._rated is None or not frames.watched:
+            self._rated = (now, frames) if frames.watched else None
+            return
+        since, first = self._rated
+        if now - since >= RATED_EVERY_S:
+            fresh = (frames.shown - frames.repeated) - (first.shown - first.repeated)
+            metrics.FRAME_RATE.observe(fresh / (now - since))
+            self._rated = (now, frames)
 
     def _spoke(self, event: Spoke) -> None:
         metrics.UTTERANCES.labels("interrupted" if event.interrupted else "played").inc()

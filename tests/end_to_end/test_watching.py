@@ -25,7 +25,7 @@ ROLES = ("api", "sessions", "faces", "avatar")
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 CALLER = "00f067aa0ba902b7"
 OF_THE_SDK = {
-    "temporal_activity_schedule_to_start_latency": "sessions",
+    "temporal_activity_schedule_to_start_latency": "faces",
     "temporal_request_latency": "api",
 }
 
@@ -142,10 +142,9 @@ async def test_replay_makes_no_span_again(told: dict[str, str], collector: OtlpR
     """The worker that took the workflow over replayed it: what it had done before is there once."""
     await eventually(lambda: bool(collector.named("CompleteWorkflow:CreateSessionWorkflow", TRACE)), within_s=20)
     mine = [span for span in collector.spans if span.trace == TRACE]
-    once = [span.name for span in mine if span.name.startswith(("RunWorkflow:", "StartActivity:", "RunActivity:"))]
-    # The step that was under way is attached anew; every other one stands there once.
-    twice = {name for name in once if once.count(name) > 1}
-    assert twice <= {"StartActivity:stay_in_room", "RunActivity:stay_in_room", "RunActivity:record_attended"}
+    # What the workflow itself did; a step may have run in several attempts.
+    once = [span.name for span in mine if span.name.startswith(("RunWorkflow:", "StartActivity:", "HandleUpdate:"))]
+    assert {name for name in once if once.count(name) > 1} <= {"StartActivity:stay_in_room"}  # attached anew
     assert {"StartActivity:admit_session", "StartActivity:join_room", "StartActivity:record_ended"} <= set(once)
     assert len({span.span for span in mine}) == len(mine)
 

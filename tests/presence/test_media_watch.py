@@ -31,16 +31,25 @@ def frames(shown: int, repeated: int = 0, *, watched: bool = True, starved: int 
 
 
 def test_frames_are_counted_by_what_came_since(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two reports, a second apart: 25 were shown, of which 5 were the one before again, so 20 a second."""
-    now = iter((10.0, 11.0, 12.0))
+    """A second of four reports: 25 were shown, of which 5 were the one before again, so 20 a second."""
+    now = iter((10.0, 10.25, 10.5, 10.75, 11.0))
     monkeypatch.setattr(media_watch.time, "monotonic", lambda: next(now))
     counted, watch = Counted(), MediaWatch(7)
-    watch.saw(frames(100))
-    watch.saw(frames(125, 5, starved=1))
-    watch.saw(frames(150, 5, watched=False, starved=1))
-    assert (counted["frames_total/shown"], counted["frames_total/repeated"]) == (150, 5)
+    for shown, repeated in ((100, 0), (106, 1), (112, 2), (119, 4), (125, 5)):
+        watch.saw(frames(shown, repeated, starved=1))
+    assert (counted["frames_total/shown"], counted["frames_total/repeated"]) == (125, 5)
     assert (counted["frame_rate_count"], counted["frame_rate_sum"]) == (1, 20)
     assert counted["sound_gaps_total"] == 1
+
+
+def test_a_second_that_nobody_watched_all_along_has_no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There are fewer frames then, and on purpose."""
+    now = iter((10.0, 10.5, 11.0, 11.5))
+    monkeypatch.setattr(media_watch.time, "monotonic", lambda: next(now))
+    counted, watch = Counted(), MediaWatch(7)
+    for number, watched in enumerate((True, False, True, True)):
+        watch.saw(frames(100 + number, watched=watched))
+    assert counted["frame_rate_count"] == 0
 
 
 def test_latency_counts_where_speech_did_not_have_to_wait() -> None:

@@ -39,6 +39,7 @@ class RoomViewer:
         self._room = rtc.Room()
         self._streams: list[rtc.VideoStream] = []
         self._tasks: list[asyncio.Task[None]] = []
+        self._watched: dict[str, asyncio.Task[None]] = {}
         self._last: rtc.VideoFrame | None = None
         self._arrived = asyncio.Event()
         self.frames: list[SeenFrame] = []
@@ -51,6 +52,7 @@ class RoomViewer:
         self.departures: list[tuple[float, str]] = []
         """When who left."""
         self._room.on("track_subscribed", self._on_track)
+        self._room.on("track_unsubscribed", self._on_track_gone)
         self._room.on("data_received", self._on_data)
         self._room.on("participant_disconnected", lambda p: self.departures.append((time.monotonic(), p.identity)))
 
@@ -100,9 +102,16 @@ class RoomViewer:
         if isinstance(track, rtc.RemoteVideoTrack):
             stream = rtc.VideoStream(track)
             self._streams.append(stream)
-            self._tasks.append(asyncio.ensure_future(self._watch(stream, who.sid)))
+            task = asyncio.ensure_future(self._watch(stream, who.sid))
+            self._tasks.append(task)
+            self._watched[track.sid] = task
         else:
             self.audio_tracks.append(publication.name)
+
+    def _on_track_gone(self, track: rtc.Track, _: rtc.RemoteTrackPublication, __: rtc.RemoteParticipant) -> None:
+        """Stop to watch it: WebRTC gives its receiver to the next track, whose frames would be taken for this one's."""
+        if task := self._watched.pop(track.sid, None):
+            task.cancel()
 
     async def _watch(self, stream: rtc.VideoStream, participant_sid: str) -> None:
         async for event in stream:

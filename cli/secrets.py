@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @click.group("secrets")
 def secrets_group() -> None:
-    """Change the server's keys without a pause, as docs/operations.md says.
+    """Change the server's keys without a pause, as docs/keys.md says.
 
     The settings are those of all processes together: keys that are not given are unknown here.
     """

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Three databases and who owns them. The image runs this once, as its superuser, while the data folder is new; a later
-# change of these passwords reaches nobody: see docs/operations.md. The passwords are files in the folder SECRETS.
+# change of these passwords reaches nobody: see docs/compose.md. The passwords are files in the folder SECRETS.
 set -eu
 
 password() {

@@ -21,6 +21,7 @@ from runtime.supervisor import Supervisor
 from runtime.system.ports import free_port
 from runtime.temporal_client import connect
 from support.api_system import environment
+from support.docs_commands import block_with
 from support.stand_in_steps import standing_in
 from support.temporal import ENCRYPTED, TEMPORAL
 
@@ -128,6 +129,26 @@ async def test_temporals_command_line_reads_a_session_through_it(temporal: Clien
         plain = await shown(where, session_id)
         opened = await shown(where, session_id, "--codec-endpoint", address, "--codec-auth", f"Bearer {TOKEN}")
         assert ["ended_by_request" in said for said in (plain, opened)] == [False, True]
+
+
+async def test_the_page_on_the_codec_server(temporal: Client, tmp_path: Path) -> None:
+    """Both lines of keys.md as a shell runs them, with a token, a session and a port in their places."""
+    where = {**environment(temporal), "TEMPORAL_NAMESPACE": ENCRYPTED}
+    port = free_port(set())
+    client = await connect({**where, **ENVIRON})
+    async with standing_in(client) as stand_ins:
+        session_id = (await play("normal", client, stand_ins)).workflow_id
+    serve, read = block_with("keys.md", "GREENROOM_CODEC_TOKEN").splitlines()
+    serve = f"{serve.replace('TOKEN=...', f'TOKEN={TOKEN}')} --port {port}"
+    read = read.replace("sess_...", session_id).replace("Bearer ...", f"Bearer {TOKEN}").replace("8234", str(port))
+    wait = f"until (exec 3<>/dev/tcp/127.0.0.1/{port}) 2>/dev/null; do kill -0 $!; sleep 0.1; done"
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-euc", f"{serve} & trap 'kill $!' EXIT\n{wait}\n{read} --output json",
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env={**where, **ENVIRON, "PATH": f"{Path(TEMPORAL).parent}:/usr/bin:/bin", "HOME": str(tmp_path)},
+    )  # fmt: skip
+    said, complaints = await asyncio.wait_for(process.communicate(), 40)
+    assert "ended_by_request" in said.decode(), complaints.decode()
 
 
 async def shown(where: dict[str, str], session_id: str, *words: str) -> str:

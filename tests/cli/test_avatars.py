@@ -23,6 +23,7 @@ from domain.avatars import IMAGE, PREVIEW, AspectRatio, Avatar, original_key, pi
 from domain.failures import SUGGESTIONS, FailureCode, Unavailable
 from runtime.settings import Settings
 from support.api_system import settings_in
+from support.docs_commands import commands_in
 from support.pictures import astronaut, cat, newton, two_faces
 
 ROOT = Path(__file__).parents[2]
@@ -174,6 +175,22 @@ def test_a_built_in_avatar_is_replaced(site: Site, detector_path: Path) -> None:
     assert "there is no renderer 'nobody'" in nobody.stdout
     assert site.call("delete", BUILTIN, "--yes").exit_code == 0
     assert site.objects(BUILTIN) == set()
+
+
+def test_the_page_on_avatars(site: Site, detector_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines of operations.md one after the other, in a folder with the pictures that they name."""
+    del detector_path
+    monkeypatch.chdir(site.pictures)
+    (site.pictures / "portraits").mkdir()
+    for name, data in {"portraits/a.png": astronaut(), "sara.jpg": astronaut(), "painting.png": newton()}.items():
+        site.picture(name, data)
+    site.run(lambda shelf: shelf.accounts.create("local", "local"))
+    site.add(BUILTIN)
+    for words in commands_in("operations.md", "Avatars"):
+        result = site.call(*words[1:], said="y\n", renderer="still")
+        assert (words[0], result.exit_code) == ("avatars", 0), result.output
+    assert "PUBLIC/Avatars/sara-office" in site.avatars()
+    assert BUILTIN not in site.avatars()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from cli.face_pictures import PictureSaver
 from cli.main import main
 from domain.failures import SUGGESTIONS, FailureCode
 from domain.portraits import FRAMINGS
-from support.pictures import astronaut, cat, newton, pixels, two_faces
+from support.docs_commands import shell_blocks, words_of
+from support.pictures import SKIMAGE, astronaut, cat, newton, pixels, two_faces
 
 ROOT = Path(__file__).parents[2]
 
@@ -203,3 +205,20 @@ def test_help_imports_no_heavy_library() -> None:
         [sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_page_on_faces(tmp_path: Path, detector_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call that faces.md shows says what it shows there, to the last hundredth."""
+    del detector_path
+    [block] = shell_blocks("faces.md")
+    _, _, shown = block.text.partition("\n")
+    (tmp_path / "camera.png").write_bytes((SKIMAGE / "camera.png").read_bytes())
+    (tmp_path / "newton.png").write_bytes(newton())
+    monkeypatch.chdir(tmp_path)
+    [line] = block.lines
+    said = CliRunner().invoke(main, words_of(line, "greenroom")).stdout
+    number = re.compile(r"-?\d+\.\d+")
+    assert number.sub("#", said) == number.sub("#", shown)
+    assert [float(one) for one in number.findall(said)] == pytest.approx(
+        [float(one) for one in number.findall(shown)], rel=0.01
+    )

@@ -30,6 +30,7 @@ from database.engine import open_engine, writing
 from database.migrations import is_current
 from runtime.settings import load_settings
 from runtime.temporal_client import NO_PROFILE, connect
+from support.docs_commands import commands_in
 from support.s3_server import MAKER, READER, S3Server, s3_server
 from support.temporal import elsewhere
 from support.temporal_gate import Authority, gate_before
@@ -129,6 +130,16 @@ async def test_everything_is_made_and_nothing_twice(place: Place) -> None:
     parts = ("database", "object store", "Temporal")
     found = {one.part: one for one in await examine(place.environ)}
     assert [found[part].ok for part in parts] == [True] * len(parts), found
+
+
+@sqlite
+async def test_the_page_on_init(place: Place) -> None:
+    """The lines of operations.md: the first changes nothing, the second makes everything."""
+    looked, made = commands_in("operations.md", "Preparing an installation")
+    for words, there in ((looked, False), (made, True)):
+        said = await asyncio.to_thread(CliRunner().invoke, main, words, env=place.environ)
+        assert said.exit_code == 0, said.output
+        assert set((await place.made()).values()) == {there}
 
 
 class Interrupted(Exception):

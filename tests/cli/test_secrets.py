@@ -1,5 +1,6 @@
 """`greenroom secrets` on a real Temporal and database: what depends on which key, and that no key is shown."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -22,6 +23,7 @@ from runtime.settings import parse_keys
 from runtime.temporal_client import NO_PROFILE, connect
 from support.api_system import environment
 from support.databases import Database
+from support.docs_commands import commands_in
 from support.session_commands import command, new_session_id
 from workflows.create_session import CreateSessionWorkflow
 
@@ -175,3 +177,17 @@ def test_the_commands_speak_of_ids_and_never_of_keys(environ: dict[str, str]) ->
     assert runner.invoke(main, ["secrets", "new", "k:3"]).exit_code == 2
     away = runner.invoke(main, ["secrets", "list"], env={**environ, "TEMPORAL_ADDRESS": "127.0.0.1:9"})
     assert (away.exit_code, "TEMPORAL_ADDRESS" in away.output) == (1, True)
+
+
+async def test_the_page_on_keys(environ: dict[str, str], database: Database) -> None:
+    """The lines of keys.md, with both keys everywhere, as before its third round: the old one may go."""
+    environ = {**environ, "GREENROOM_DATABASE_URL": database.url}
+    new, *others = commands_in("keys.md")
+    said = await asyncio.to_thread(CliRunner().invoke, main, new, env=environ)
+    k2 = said.stdout.strip()
+    assert list(keys(k2)) == ["k2"]
+    for name in ("SERVER", "SEALING", "WEBHOOK"):
+        environ[f"GREENROOM_{name}_KEYS"] = f"{k2},k1:{key('a')}"
+    for words in others:
+        said = await asyncio.to_thread(CliRunner().invoke, main, words, env=environ)
+        assert said.exit_code == 0, (words, said.output)

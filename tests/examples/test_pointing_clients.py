@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from support.docs_commands import block_with
+
 SHIM = Path(__file__).parents[2] / "examples" / "point_clients_here"
 
 CLIENTS = {
@@ -127,3 +129,16 @@ for client in (AgentHumanApi("one"), avatar._api):
         "/v1/sessions one",
         "/v1/sessions two",
     ]
+
+
+def test_the_documented_command_does_the_same(clients: Path, server: str, tmp_path: Path) -> None:
+    """The command of docs/clients.md, for an agent that uses both; the clients' packages lie beside the agent."""
+    (tmp_path / "examples").symlink_to(SHIM.parent)
+    for package in clients.iterdir():
+        (tmp_path / package.name).symlink_to(package)
+    (tmp_path / "my_agent.py").write_text(USE)
+    [line] = block_with("clients.md", "AGENTHUMAN_BASE_URL").splitlines()
+    environ = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    command = ["bash", "-euc", line.replace("http://127.0.0.1:8080/v1", server)]
+    done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout.splitlines() == [f"/v1/sessions {key}" for key in ("one", "two", "three")], done.stderr

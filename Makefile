@@ -7,7 +7,7 @@ BIN := .venv/bin
 ONCE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test rooms faults bench soak histories shapes errors check format setup lock bootstrap
+.PHONY: help demo test rooms faults bench soak hold histories shapes errors check format setup lock bootstrap
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -42,6 +42,10 @@ bench: bootstrap ## what it costs, each figure beside its floor; ARGS="--only re
 soak: bootstrap ## five minutes of speech in a room, is there drift? ARGS="--minutes 30" for longer
 	@$(BIN)/greenroom setup --quiet
 	@$(BIN)/python -m bench.soak $(ARGS)
+
+hold: bootstrap ## 200 sessions at once for five minutes, without pictures: what do they cost, is it flat?
+	@$(BIN)/greenroom setup --quiet
+	@$(BIN)/python -m bench.hold $(ARGS)
 
 histories: bootstrap ## renew the committed workflow histories, after a change that no running session can meet
 	@GREENROOM_TEST_RENEW_HISTORIES=1 $(BIN)/python -m pytest -q tests/replay

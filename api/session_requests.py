@@ -101,6 +101,7 @@ async def session_command(
         agent_left_after=timedelta(seconds=settings.agent_left_s),
         expires_in=wanted.expires_in,
         failover_within=timedelta(seconds=settings.failover_within_s),
+        heartbeat_within=timedelta(seconds=settings.heartbeat_within_s),
     )
 
 

@@ -20,7 +20,6 @@ from bench.site import PATIENCE_S, Site
 from database.avatar_servers import AvatarServers
 from database.engine import open_engine
 from domain.rooms import AVATAR_IDENTITY
-from runtime.settings import Settings
 
 SLOTS = 200
 TOO_MANY = 20
@@ -38,6 +37,9 @@ class Fakes:
     site: Site
     http: httpx.AsyncClient
     servers: AvatarServers
+    slots: int
+    pid: int
+    """Of the process of the servers without avatars."""
 
     async def creates(self, number: int) -> Answers:
         """So many creates at once, each for a room of its own, that wait for no slot."""
@@ -69,24 +71,21 @@ class Fakes:
 
         await asyncio.gather(*(one(answer) for answer in answers if answer.status_code == httpx.codes.CREATED))
         async with asyncio.timeout(FREE_WITHIN_S):
-            while (await self.servers.capacity())[0] < SLOTS:  # noqa: ASYNC110 - the database tells nobody
+            while (await self.servers.capacity())[0] < self.slots:  # noqa: ASYNC110 - the database tells nobody
                 await asyncio.sleep(0.2)
 
 
 @asynccontextmanager
-async def fake_servers(site: Site) -> AsyncIterator[Fakes]:
-    """The system's own avatar server takes nothing meanwhile."""
-    address = Settings(data_dir=str(site.running.data_dir)).database_address
-    engine = open_engine(address)
+async def fake_servers(site: Site, slots: int = SLOTS, people: int = 0) -> AsyncIterator[Fakes]:
+    """The system's own avatar server takes nothing meanwhile. `people` are in each room."""
+    engine = open_engine(site.database)
     servers = AvatarServers(engine)
     own = [one.boot_id for one in await servers.listed() if one.live]
-    slots = str(SLOTS // fake_avatars.SERVERS)
+    told = (site.database, site.running.temporal_address, str(slots // fake_avatars.SERVERS), str(people))
     limits = httpx.Limits(max_connections=None)
     headers = {"x-api-key": site.running.api_key}
     async with (
-        child("bench.floors.fake_avatars", address, site.running.temporal_address, slots),
-        child("bench.floors.temporal", site.running.temporal_address, "workflows"),
-        child("bench.floors.temporal", site.running.temporal_address, "remote"),
+        child("bench.floors.fake_avatars", *told) as fakes,
         httpx.AsyncClient(
             base_url=site.running.api_url, headers=headers, timeout=PATIENCE_S + 10, limits=limits
         ) as http,
@@ -94,43 +93,69 @@ async def fake_servers(site: Site) -> AsyncIterator[Fakes]:
         try:
             for boot_id in own:
                 await servers.drain(boot_id)
-            yield Fakes(site=site, http=http, servers=servers)
+            yield Fakes(site=site, http=http, servers=servers, slots=slots, pid=fakes.pid)
         finally:
             for boot_id in own:
                 await servers.drain(boot_id, draining=False)
             await engine.dispose()
 
 
+@asynccontextmanager
+async def floors(site: Site) -> AsyncIterator[None]:
+    """The workers of the bare workflows."""
+    address = site.running.temporal_address
+    async with child("bench.floors.temporal", address, "workflows"), child("bench.floors.temporal", address, "remote"):
+        yield
+
+
 async def measure_admission(site: Site, rounds: int, tell: Callable[[str], None]) -> list[Row]:
     """One row: creates a second of 200 at once. A round has 200 for as many slots, and then 220 for the same."""
-    ours, floors = list[float](), list[float]()
+    ours, bare = list[float](), list[float]()
     told: list[str] = []
-    async with fake_servers(site) as fakes:
+    async with fake_servers(site) as fakes, floors(site):
         mix = await _mix(fakes)
         for number in range(rounds):
             tell(f"admission: round {number + 1} of {rounds}")
-            began = time.perf_counter()
-            answers = await fakes.creates(SLOTS)
-            ours.append(made(answers) / (time.perf_counter() - began))
-            slowest = max(answer.elapsed.total_seconds() for answer in answers)
-            await fakes.end_all(answers)
-            more = await fakes.creates(SLOTS + TOO_MANY)
-            told.append(f"{said(more)} (of {SLOTS} alone: {said(answers)}, the last after {slowest:.1f} s)")
-            answers = more
-            await fakes.end_all(answers)
+            await _admit(fakes, ours, told)
             began = time.perf_counter()
             await _floor(site, mix)
-            floors.append(SLOTS / (time.perf_counter() - began))
-    note = f"{SLOTS + TOO_MANY} at once for {SLOTS} slots: " + "; ".join(told)
+            bare.append(SLOTS / (time.perf_counter() - began))
     goal = Goal(least_ratio=0.8)
     name = f"{SLOTS} at once, update-with-start, steps {mix}"
-    return [row("admission", ours, floors, unit="creates/s", reference_name=name, goal=goal, note=note)]
+    return [row("admission", ours, bare, unit="creates/s", reference_name=name, goal=goal, note=_note(told))]
+
+
+async def admission_elsewhere(site: Site, rounds: int, tell: Callable[[str], None]) -> tuple[list[float], str]:
+    """Creates a second and the answers in words, without a floor: for a system on another database."""
+    rates, told = list[float](), list[str]()
+    async with fake_servers(site) as fakes:
+        await _mix(fakes)
+        for number in range(rounds):
+            tell(f"admission on PostgreSQL: round {number + 1} of {rounds}")
+            await _admit(fakes, rates, told)
+    return rates, _note(told)
+
+
+async def _admit(fakes: Fakes, rates: list[float], told: list[str]) -> None:
+    """One round: as many creates as there are slots, and then more than that."""
+    began = time.perf_counter()
+    answers = await fakes.creates(SLOTS)
+    rates.append(made(answers) / (time.perf_counter() - began))
+    slowest = max(answer.elapsed.total_seconds() for answer in answers)
+    await fakes.end_all(answers)
+    more = await fakes.creates(SLOTS + TOO_MANY)
+    told.append(f"{said(more)} (of {SLOTS} alone: {said(answers)}, the last after {slowest:.1f} s)")
+    await fakes.end_all(more)
+
+
+def _note(told: list[str]) -> str:
+    return f"{SLOTS + TOO_MANY} at once for {SLOTS} slots: " + "; ".join(told)
 
 
 async def measure_ends(site: Site, rounds: int, tell: Callable[[str], None]) -> list[Row]:
     """One row: from POST end to its answer, beside an update of a workflow that does nothing."""
-    ours, floors = list[float](), list[float]()
-    async with fake_servers(site) as fakes, floor.waiting(site.temporal) as update:
+    ours, bare = list[float](), list[float]()
+    async with fake_servers(site) as fakes, floors(site), floor.waiting(site.temporal) as update:
         for number in range(-1, rounds):
             tell(f"ends: round {number + 1} of {rounds}")
             [answer] = await fakes.creates(1)
@@ -140,12 +165,12 @@ async def measure_ends(site: Site, rounds: int, tell: Callable[[str], None]) -> 
             await asyncio.sleep(0.2)
             began = time.perf_counter()
             await update()
-            bare = (time.perf_counter() - began) * 1000
+            nothing = (time.perf_counter() - began) * 1000
             if number >= 0:
                 ours.append(took)
-                floors.append(bare)
+                bare.append(nothing)
     goal = Goal(more=50)
-    return [row("end_answer", ours, floors, unit="ms", reference_name="an update that does nothing", goal=goal)]
+    return [row("end_answer", ours, bare, unit="ms", reference_name="an update that does nothing", goal=goal)]
 
 
 async def _floor(site: Site, mix: str) -> None:

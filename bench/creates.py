@@ -83,20 +83,7 @@ async def measure_creates(site: Site, rounds: int, tell: Callable[[str], None]) 
 async def _round(site: Site, seen: Rounds, mix: str) -> str:
     """One create and each floor once, the machine being quiet before each; the create's mix of steps."""
     async with child("bench.floors.publisher") as publisher:
-        await site.quiet()
-        async with site.watched_room() as (room, viewer):
-            began = time.time()
-            session_id = await site.create(room)
-            answered = time.time()
-            await viewer.wait_full_frame(within_s=FRAME_WITHIN_S)
-            shown = wall_clock(viewer.first_full_at)
-            history = await site.temporal.get_workflow_handle(session_id).fetch_history()
-            await site.end(session_id)
-        joined_at, publish_ms = read_join(history)
-        seen.overhead.append((answered - began) * 1000 - publish_ms)
-        seen.join.append((shown - joined_at) * 1000)
-        seen.whole.append((shown - began) * 1000)
-
+        history = await _create(site, seen)
         await site.quiet()
         mix = mix or mix_of(history)
         for steps, numbers in ((mix, seen.same_mix), ("", seen.empty)):
@@ -117,6 +104,33 @@ async def _round(site: Site, seen: Rounds, mix: str) -> str:
             seen.bare_join.append((viewer.first_full_at - began) * 1000)
             await publisher.answer()
     return mix
+
+
+async def _create(site: Site, seen: Rounds) -> WorkflowHistory:
+    """One create on a quiet machine, and its history."""
+    await site.quiet()
+    async with site.watched_room() as (room, viewer):
+        began = time.time()
+        session_id = await site.create(room)
+        answered = time.time()
+        await viewer.wait_full_frame(within_s=FRAME_WITHIN_S)
+        shown = wall_clock(viewer.first_full_at)
+        history = await site.temporal.get_workflow_handle(session_id).fetch_history()
+        await site.end(session_id)
+    joined_at, publish_ms = read_join(history)
+    seen.overhead.append((answered - began) * 1000 - publish_ms)
+    seen.join.append((shown - joined_at) * 1000)
+    seen.whole.append((shown - began) * 1000)
+    return history
+
+
+async def creates_elsewhere(site: Site, rounds: int, tell: Callable[[str], None]) -> list[float]:
+    """The overhead of creates by id alone (ms), without a floor: for a system on another database."""
+    seen = Rounds()
+    for number in range(-1, rounds):
+        tell(f"creates on PostgreSQL: round {number + 1} of {rounds}")
+        await _create(site, seen if number >= 0 else Rounds())
+    return seen.overhead
 
 
 def wall_clock(monotonic: float) -> float:

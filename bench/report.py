@@ -27,6 +27,8 @@ class Row:
     met: bool
     note: str = ""
     """What else the rounds told."""
+    rounds: tuple[float, ...] = ()
+    """Each round's value."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,13 @@ def row(
         goal=goal.words(unit),
         met=goal.is_met(values, floors),
         note=note,
+        rounds=tuple(values),
     )
+
+
+def beside(name: str, values: Sequence[float], other: Row, *, what: str, note: str = "") -> Row:
+    """A row of the same thing elsewhere: its reference is what we took there, and there is no goal."""
+    return row(name, values, other.rounds, unit=other.unit, reference_name=what, goal=Goal(), note=note)
 
 
 def _ratio(value: float, reference: float) -> float:
@@ -116,7 +124,7 @@ def table(rows: Sequence[Row]) -> Table:
     shown.add_column("the floor is", overflow="fold")
     for one in rows:
         value, p95, floor = (f"{number:.3g} {one.unit}" for number in (one.value, one.p95, one.reference))
-        mark = "[green]met[/]" if one.met else "[red]missed[/]"
+        mark = "" if not one.goal else "[green]met[/]" if one.met else "[red]missed[/]"
         shown.add_row(one.name, value, p95, floor, f"{one.ratio:.2f}", one.goal, mark, one.reference_name)
     return shown
 

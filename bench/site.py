@@ -22,13 +22,15 @@ from cli.viewer import Viewer, room_token
 from contracts.upload_workflow import upload_workflow_id
 from domain.rooms import AVATAR_IDENTITY
 from presence.pictures import i420_from_rgb, load_portrait
-from runtime.settings import Settings
+from runtime.settings import PREFIX, Settings
 from runtime.system.running import RunningSystem, running_system
 from runtime.temporal_client import connect
 
 FULL_SIZE = (1280, 960)
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 """A create's time: measured is how soon hundreds at once are answered, not how many of them a limit cuts off."""
+START_PATIENCE_S = 30.0
+"""And the time in which Temporal must take one: the first that takes longer refuses all that wait behind it."""
 MEDIA_MODULE = b"worker.avatar_process"
 QUIET_CPU_S = 0.02
 """CPU time in half a second below which a waiting process counts as ready-made."""
@@ -44,6 +46,8 @@ class Site:
     avatar_id: str
     still: Path
     """The avatar's portrait as I420, for the floors."""
+    database: str
+    """The database's address."""
 
     @property
     def media(self) -> dict[str, Any]:
@@ -134,10 +138,17 @@ def memory_mb(pid: int) -> float:
 
 
 @asynccontextmanager
-async def running_site(folder: Path, environ: Mapping[str, str] = os.environ) -> AsyncIterator[Site]:
-    """Start everything on free ports in a folder of its own; upload one portrait."""
+async def running_site(
+    folder: Path, environ: Mapping[str, str] = os.environ, database: str = "", **settings: str
+) -> AsyncIterator[Site]:
+    """Start everything on free ports in a folder of its own; upload one portrait.
+
+    `database` is the address of an empty one; without it, SQLite in the folder. `settings` differ from the usual ones.
+    """
     mine = {name: value for name, value in environ.items() if not name.startswith("GREENROOM_")}
-    mine["GREENROOM_CREATE_WITHIN_S"] = f"{PATIENCE_S:.0f}"
+    patience = {"create_within_s": f"{PATIENCE_S:.0f}", "temporal_wait_s": f"{START_PATIENCE_S:.0f}"}
+    wanted = {**patience, "database_url": database, **settings}
+    mine |= {f"{PREFIX}{name.upper()}": value for name, value in wanted.items()}
     options = system_options(mine, data_dir=folder, free_ports=True, asked={})
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(running_system(options))
@@ -151,6 +162,7 @@ async def running_site(folder: Path, environ: Mapping[str, str] = os.environ) ->
             temporal=await connect(where),
             avatar_id=avatar["avatar_id"],
             still=folder / "still.npy",
+            database=database or Settings(data_dir=str(folder)).database_address,
         )
         # The portrait that is shown follows after the answer.
         await site.temporal.get_workflow_handle(upload_workflow_id(site.avatar_id)).result()

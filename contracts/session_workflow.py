@@ -70,6 +70,8 @@ class CreateSessionInput(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds after which the session ends, where the client wants it shorter than its plan allows."""
     failover_within: timedelta = timedelta(seconds=30)
     """How long a running session without a server waits for another one to take it."""
+    heartbeat_within: timedelta = timedelta(seconds=3)
+    """So long its avatar server may be silent towards Temporal before the session looks at its lease."""
 
 
 class SessionStarted(msgspec.Struct, frozen=True, kw_only=True):

@@ -148,6 +148,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     failover_within_s: Seconds = 30.0
     """How long a session whose avatar server is lost waits for another one."""
 
+    cached_sessions: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1000
+    """How many running workflows a sessions worker keeps in its memory; each more is replayed with its next task."""
+
+    heartbeat_within_s: Annotated[float, msgspec.Meta(ge=2, le=60)] = 3.0
+    """For how long a session's avatar server may say nothing to Temporal before it is looked for: failovers take so
+    much longer than 3 s as this is longer, and Temporal gets a heartbeat of each session in a third of it."""
+
     room_hosts: str = ""
     """Hosts that avatars may be sent to: a comma-separated list, or `*` for any (what `greenroom dev` sets)."""
 

@@ -42,6 +42,10 @@ class Opened:
     until_stopped: Callable[[], Awaitable[None]] | None = None
     """Runs beside the worker; its return stops the worker."""
     interceptors: tuple[Interceptor, ...] = ()
+    steps_at_once: int = 100
+    """Each session's stay on an avatar server is one that lasts as long as the session."""
+    cached_workflows: int = 1000
+    """Of those that run; each more is replayed with its next task."""
 
 
 class Assembly(Protocol):
@@ -72,6 +76,8 @@ def build_worker(
         activities=registry.methods(opened.activities),
         workflow_runner=SANDBOX,
         interceptors=(StepWatch(), *opened.interceptors),
+        max_concurrent_activities=opened.steps_at_once,
+        max_cached_workflows=opened.cached_workflows,
         sticky_queue_schedule_to_start_timeout=STICKY_WITHIN,
         graceful_shutdown_timeout=GRACEFUL_SHUTDOWN,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

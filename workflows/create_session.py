@@ -92,7 +92,9 @@ class CreateSessionWorkflow:
         finishing = (
             asyncio.create_task(self._finish(self._made, command.picture)) if self._made and command.picture else None
         )
-        self._presence = PresenceWatch(command.session_id, lease, FIRST_GENERATION, self._life.timers.settle)
+        self._presence = PresenceWatch(
+            command.session_id, lease, FIRST_GENERATION, self._life.timers.settle, command.heartbeat_within
+        )
         reason = await self._live()
         ended = await undisturbed(self._end(reason))
         await undisturbed(self._presence.leave())

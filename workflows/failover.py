@@ -105,7 +105,7 @@ async def join(
     await perform(step, value, summary=summary, queue=lease.queue)
     moved = steps.RecordMovedInput(session_id=command.session_id, generation=generation, cause=cause)
     await perform(steps.record_moved, moved, summary=f"record that {lease.server} took over: {cause}")
-    return PresenceWatch(command.session_id, lease, generation, settle)
+    return PresenceWatch(command.session_id, lease, generation, settle, command.heartbeat_within)
 
 
 async def next_lease(session_id: str, generation: int, within: timedelta) -> steps.LeaseServerResult:

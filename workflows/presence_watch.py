@@ -31,8 +31,16 @@ AFTER_AN_OUTAGE = timedelta(seconds=5)
 class PresenceWatch:
     """The workflow's hold on one generation of a session's avatar."""
 
-    def __init__(self, session_id: str, lease: steps.LeaseServerResult, generation: int, settle: timedelta) -> None:
+    def __init__(
+        self,
+        session_id: str,
+        lease: steps.LeaseServerResult,
+        generation: int,
+        settle: timedelta,
+        heartbeat_within: timedelta,
+    ) -> None:
         self._session_id = session_id
+        self._heartbeat_within = heartbeat_within
         self.settle = settle
         """Who is gone for less is not reported as gone."""
         self._lease = lease
@@ -85,6 +93,7 @@ class PresenceWatch:
             steps.StayInRoomInput(session_id=self._session_id, generation=self.generation, settle=self.settle),
             summary=f"{what} on {self._lease.server}, generation {self.generation}",
             queue=self._lease.queue,
+            heartbeat=self._heartbeat_within,
         )
 
     async def _lost(self, stop: Callable[[], bool]) -> bool:

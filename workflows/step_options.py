@@ -133,11 +133,13 @@ def start(
     queue: str | None = None,
     within: timedelta | None = None,
     pauses: tuple[timedelta, timedelta] | None = None,
+    heartbeat: timedelta | None = None,
 ) -> workflow.ActivityHandle[Out]:
     """Start a step and return its handle.
 
     `queue` names the leased server's queue for the steps that need one; `within` bounds all attempts together;
-    `pauses` are the first and the longest between attempts, where the caller knows better than the table.
+    `pauses` are the first and the longest between attempts, and `heartbeat` is how long a remote step may be silent,
+    where the caller knows better than the table.
     """
     options = OPTIONS[step]
     first, longest = pauses or (options.first_retry, None)
@@ -155,7 +157,7 @@ def start(
         "start_to_close_timeout": options.timeout,
         "schedule_to_start_timeout": options.pick_up,
         "schedule_to_close_timeout": within,
-        "heartbeat_timeout": options.heartbeat,
+        "heartbeat_timeout": heartbeat or options.heartbeat,
         "cancellation_type": options.cancellation,
         "retry_policy": retry,
         "summary": summary,

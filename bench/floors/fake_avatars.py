@@ -1,10 +1,12 @@
 """Avatar servers without avatars: real leases, renewals and queues, and rooms that exist only in a dictionary.
 
-Arguments: the database's address, Temporal's, and how many slots each of two servers has.
+Arguments: the database's address, Temporal's, how many slots each of two servers has, and how many people are in each
+room: with somebody there, the session is told so, as by a real server, and stays.
 """
 
 import asyncio
 import sys
+import time
 from contextlib import AsyncExitStack, suppress
 
 from temporalio import activity
@@ -15,14 +17,18 @@ from ulid import ULID
 from bench.floors.processes import commands, say
 from contracts import steps
 from contracts.queues import avatar_queue
+from contracts.session_workflow import REPORT_ROOM, RoomSeen, workflow_id
 from database.avatar_servers import AvatarServers
 from database.engine import open_engine
 from domain.leases import Serving
 from runtime.temporal_client import connect
+from worker.assembly import HEARTBEAT_THROTTLE
 
 NAME = "bench-fake"
 SERVERS = 2
 RENEW_EVERY_S = 1.0
+BEATS = 3
+"""Renewals, and heartbeats within the time for one, as of the real ones."""
 AT_ONCE = 1000
 """Each session's stay is a step that runs as long as the session."""
 
@@ -30,16 +36,18 @@ AT_ONCE = 1000
 class FakeAvatars:
     """One boot: who sits in its slots, and the steps that seat them."""
 
-    def __init__(self, servers: AvatarServers, slots: int) -> None:
+    def __init__(self, client: Client, servers: AvatarServers, slots: int, people: int) -> None:
+        self._client = client
         self._servers = servers
         self._slots = slots
-        self._serving: set[tuple[str, int]] = set()
+        self._people = people
+        self._serving: dict[tuple[str, int], float] = {}
         self._boot_id = str(ULID()).lower()
 
     @steps.join_room.implementation
     async def join_room(self, value: steps.JoinRoomInput) -> steps.JoinRoomResult:
         """Sit down."""
-        self._serving.add((value.session_id, value.generation))
+        self._serving[value.session_id, value.generation] = time.monotonic()
         return steps.JoinRoomResult(
             participant_identity="avatar",
             participant_sid="PA_bench",
@@ -53,13 +61,21 @@ class FakeAvatars:
     @steps.stay_in_room.implementation
     async def stay_in_room(self, value: steps.StayInRoomInput) -> steps.StayInRoomResult:
         """Stay until told to leave."""
+        seat = (value.session_id, value.generation)
         try:
+            if self._people:
+                session = self._client.get_workflow_handle(workflow_id(value.session_id))
+                seen = RoomSeen(generation=value.generation, sequence=1, people=self._people, agents=1)
+                await session.signal(REPORT_ROOM, seen)
+            within = activity.info().heartbeat_timeout
+            assert within is not None
             while True:
-                activity.heartbeat(0)
-                await asyncio.sleep(RENEW_EVERY_S)
+                activity.heartbeat(self._served_ms(seat))
+                await asyncio.sleep(within.total_seconds() / BEATS)
         except asyncio.CancelledError:
-            self._serving.discard((value.session_id, value.generation))
-            return steps.StayInRoomResult(reason="left", served_ms=0)
+            served_ms = self._served_ms(seat)
+            self._serving.pop(seat, None)
+            return steps.StayInRoomResult(reason="left", served_ms=served_ms)
 
     @steps.await_quiet.implementation
     async def await_quiet(self, _: steps.AwaitQuietInput) -> steps.AwaitQuietResult:
@@ -73,37 +89,45 @@ class FakeAvatars:
     async def renew_for_ever(self) -> None:
         """Once a second, as a server does; avatars whose lease is gone leave."""
         while True:
-            told = [Serving(session_id=one, generation=number, served_ms=0) for one, number in self._serving]
+            seats = set(self._serving)
+            told = [Serving(session_id=a, generation=b, served_ms=self._served_ms((a, b))) for a, b in seats]
             answer = await self._servers.renew(self._boot_id, told)
-            self._serving -= {(one.session_id, one.generation) for one in told} - answer.held
+            for seat in seats - answer.held:
+                self._serving.pop(seat, None)
             await asyncio.sleep(RENEW_EVERY_S)
 
     async def deregister(self) -> None:
         """Be gone."""
         await self._servers.deregister(self._boot_id)
 
-    def worker(self, client: Client) -> Worker:
+    def _served_ms(self, seat: tuple[str, int]) -> int:
+        since = self._serving.get(seat)
+        return 0 if since is None else round((time.monotonic() - since) * 1000)
+
+    def worker(self) -> Worker:
         """What takes this boot's steps."""
         return Worker(
-            client,
+            self._client,
             task_queue=avatar_queue(self._boot_id),
             activities=[self.join_room, self.stay_in_room, self.await_quiet],
             max_concurrent_activities=AT_ONCE,
+            max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+            default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         )
 
 
-async def main(database: str, temporal: str, slots: str) -> None:
+async def main(database: str, temporal: str, slots: str, people: str = "0") -> None:
     """Serve until the input ends."""
     engine = open_engine(database)
     client = await connect({"TEMPORAL_ADDRESS": temporal, "TEMPORAL_NAMESPACE": "default"})
-    fakes = [FakeAvatars(AvatarServers(engine), int(slots)) for _ in range(SERVERS)]
+    fakes = [FakeAvatars(client, AvatarServers(engine), int(slots), int(people)) for _ in range(SERVERS)]
     async with AsyncExitStack() as stack:
         stack.push_async_callback(engine.dispose)
         renewing = []
         for one in fakes:
             await one.register()
             stack.push_async_callback(one.deregister)
-            await stack.enter_async_context(one.worker(client))
+            await stack.enter_async_context(one.worker())
             renewing.append(asyncio.create_task(one.renew_for_ever()))
         say(ready=True)
         async for _ in commands():

@@ -1,7 +1,10 @@
 """Joining a room and staying in it: real leases, seals and pictures; the media process is played by the test."""
 
 import asyncio
+import dataclasses
+import itertools
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -373,6 +376,20 @@ async def test_heartbeats_carry_the_time_served(scene: Scene) -> None:
     await eventually(lambda: beats[-1] == 7000)
     scene.process.ends("removed")
     await task
+
+
+async def test_heartbeats_come_three_times_as_often_as_they_have_to(scene: Scene) -> None:
+    """Where the session allows more time between them, Temporal gets fewer."""
+    beats: list[float] = []
+    await scene.activities.join_room(scene.join())
+    environment = ActivityEnvironment()
+    environment.info = dataclasses.replace(environment.info, heartbeat_timeout=timedelta(seconds=0.6))
+    environment.on_heartbeat = lambda *_: beats.append(time.monotonic())
+    task = asyncio.create_task(environment.run(scene.activities.stay_in_room, scene.stay()))
+    await eventually(lambda: len(beats) > 2)
+    scene.process.ends("removed")
+    await task
+    assert all(later - earlier >= 0.19 for earlier, later in itertools.pairwise(beats))
 
 
 # --- telling who is there --------------------------------------------------------------------------------------

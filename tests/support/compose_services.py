@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from bench.postgresql_keeper import USER
 from runtime.cache import cache_folder
 from runtime.external.livekit_server import find_livekit_server
 from runtime.supervision.part import Part, foreign_part, python_part
@@ -25,7 +26,6 @@ from runtime.supervisor import Supervisor
 from runtime.system.plan import TEMPORAL_TUNING
 from runtime.system.ports import LOOPBACK, free_port
 from support.compose import ROOT, Service, environment
-from support.postgresql_keeper import USER
 from support.postgresql_server import PostgreSQLServer, find_install
 from support.s3_server import find_binary
 from support.valkey_server import find_binary as find_valkey

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -18,7 +19,7 @@ from worker import assembly
 from worker.assembly import build_worker, run_role
 from worker.registry import ROLES
 from worker.renewal import ServerForgotten
-from worker.roles import sessions
+from worker.roles import avatar, sessions
 
 NOBODY = "127.0.0.1:9"
 """Nothing listens on the discard port."""
@@ -78,6 +79,21 @@ async def test_a_worker_without_all_of_its_steps_is_not_built(temporal: Client, 
             with pytest.raises(TypeError):
                 build_worker(temporal, ROLES["sessions"], replace(opened, activities=wrong))
     assert PlanActivities in ROLES["sessions"].activity_types()
+
+
+async def test_a_worker_has_room_for_what_its_role_asks(temporal: Client, tmp_path: Path) -> None:
+    """As many running workflows as the settings say, and as many steps at once as the role needs."""
+    settings = msgspec.structs.replace(settings_in(tmp_path), cached_sessions=70)
+    async with AsyncExitStack() as stack:
+        opened = replace(await sessions.open_role(settings, {}, temporal, stack), queue="roomy", steps_at_once=500)
+        made = build_worker(temporal, ROLES["sessions"], opened).config()
+    assert (made["max_cached_workflows"], made["max_concurrent_activities"]) == (70, 500)
+
+
+@pytest.mark.parametrize("slots", [1, 1000])
+def test_an_avatar_server_can_stay_in_every_room(slots: int) -> None:
+    """Each stay is a step that lasts; the SDK runs a hundred unless it is told otherwise."""
+    assert avatar.steps_at_once(slots) >= slots + avatar.STEPS_BESIDE
 
 
 async def test_what_runs_beside_the_worker_ends_it_by_its_failure() -> None:

@@ -458,6 +458,23 @@ async def test_who_moves_away_leaves_first_where_nobody_is_evicted(
     await outcome_of(running)
 
 
+@pytest.mark.parametrize("wanted", [{}, {"heartbeat_within": timedelta(seconds=12)}])
+async def test_the_create_says_how_long_a_server_may_be_silent(
+    temporal: Client, session_id: str, script: Script, wanted: dict[str, timedelta]
+) -> None:
+    """Three seconds, unless the API's settings say more: sessions that run keep theirs."""
+    seen: list[timedelta | None] = []
+
+    async def stay(_: steps.StayInRoomInput) -> steps.StayInRoomResult:
+        seen.append(activity.info().heartbeat_timeout)
+        return steps.StayInRoomResult(reason=EndReason.REMOVED, served_ms=0)
+
+    script.handlers["stay_in_room"] = stay
+    _, running = await create(temporal, command(session_id, **wanted))
+    await outcome_of(running)
+    assert seen == [wanted.get("heartbeat_within", timedelta(seconds=3))]
+
+
 async def test_an_end_does_not_wait_for_an_avatar_that_will_not_leave(
     temporal: Client, session_id: str, script: Script
 ) -> None:

@@ -28,6 +28,13 @@ from worker.assembly import Opened
 from worker.renderer_host import renderer_ready
 from worker.renewal import Boot, Relay, Renewal
 
+STEPS_BESIDE = 10
+
+
+def steps_at_once(slots: int) -> int:
+    """A stay for each slot, beside each the join of whoever comes next or the last words of whoever moves away."""
+    return STEPS_BESIDE + 2 * slots
+
 
 async def open_role(settings: Settings, environ: Mapping[str, str], client: Client, stack: AsyncExitStack) -> Opened:
     """Register under a new boot id; the renewal runs beside the worker, and its failure ends the process."""
@@ -84,4 +91,4 @@ async def open_role(settings: Settings, environ: Mapping[str, str], client: Clie
             # Before the worker stops, which is what tells the workflows that their avatars go.
             await renewal.retire()
 
-    return Opened(queue=boot.queue, activities=(rooms,), until_stopped=serve)
+    return Opened(queue=boot.queue, activities=(rooms,), until_stopped=serve, steps_at_once=steps_at_once(boot.slots))

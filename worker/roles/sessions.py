@@ -85,6 +85,7 @@ async def open_role(settings: Settings, _: Mapping[str, str], client: Client, st
             WebhookActivities(outbox, _webhook_sealer(settings), sender),
         ),
         interceptors=(StepRuns(),),
+        cached_workflows=settings.cached_sessions,
     )
 
 

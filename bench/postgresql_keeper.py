@@ -1,4 +1,4 @@
-"""`python postgresql_keeper.py FOLDER PROGRAMS PORT`: keeps one PostgreSQL, and leaves nothing of it, folder included.
+"""`python postgresql_keeper.py FOLDER PROGRAMS PORT [SETTING=VALUE ...]`: keeps one PostgreSQL, leaves nothing of it.
 
 Standard library only. It reads a password, then orders (`start`, `stop`, `kill`), each a line, and answers each; it
 ends with its input, which the kernel closes however the parent dies.
@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ START_WITHIN_S = 30.0
 PR_SET_PDEATHSIG = 1
 ORDERS = {"stop": signal.SIGINT, "kill": signal.SIGKILL}
 
-SETTINGS = {
+SETTINGS = {  # of servers for tests, which lose nothing worth keeping
     "max_connections": "200",
     "fsync": "off",
     "full_page_writes": "off",
@@ -58,14 +58,14 @@ def make(folder: Path, programs: Path, password: str) -> None:
         raise RuntimeError(done.stderr.strip())
 
 
-def start(folder: Path, programs: Path, port: int) -> "subprocess.Popen[bytes]":
+def start(folder: Path, programs: Path, settings: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     """A server that takes connections.
 
     Where the one before was killed its other processes may still hold its memory: then it is tried again.
     """
     deadline = time.monotonic() + START_WITHIN_S
     while True:
-        server = launch(folder, programs, port)
+        server = launch(folder, programs, settings)
         while not _is_up(folder, server.pid):
             late = time.monotonic() > deadline
             if late:
@@ -79,11 +79,10 @@ def start(folder: Path, programs: Path, port: int) -> "subprocess.Popen[bytes]":
         time.sleep(0.1)
 
 
-def launch(folder: Path, programs: Path, port: int) -> "subprocess.Popen[bytes]":
+def launch(folder: Path, programs: Path, settings: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     """The server's first process."""
-    settings = {name: value for name, value in SETTINGS.items() if name not in UNKNOWN_BEFORE_18}
-    settings |= SETTINGS if (folder / "data" / "PG_VERSION").read_text().strip() >= "18" else {}
-    flags = [f"--{name}={value}" for name, value in {**settings, "port": port}.items()]
+    unknown = set() if (folder / "data" / "PG_VERSION").read_text().strip() >= "18" else UNKNOWN_BEFORE_18
+    flags = [f"--{name}={value}" for name, value in settings.items() if name not in unknown]
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(
             [str(programs / "postgres"), "-D", str(folder / "data"), *flags],
@@ -110,33 +109,34 @@ def _is_up(folder: Path, pid: int) -> bool:
     return False
 
 
-def obey(folder: Path, programs: Path, port: int, orders: Iterable[str]) -> None:
+def obey(folder: Path, programs: Path, settings: Mapping[str, str], orders: Iterable[str]) -> None:
     """One answer an order, until there are no more; the server is gone when this returns."""
     server: subprocess.Popen[bytes] | None = None
     try:
         for line in orders:
             if (order := line.strip()) == "start":
-                server = start(folder, programs, port)
+                server = start(folder, programs, settings)
             elif server is not None:
                 server.send_signal(ORDERS[order])
                 server.wait()
-            print(server.pid if server else 0, flush=True)  # noqa: T201 - read by the test process
+            print(server.pid if server else 0, flush=True)  # noqa: T201 - read by who started us
     finally:
         if server is not None and server.poll() is None:
             server.send_signal(signal.SIGQUIT)
             server.wait()
 
 
-def main(folder: Path, programs: Path, port: int) -> None:
-    """Make a cluster and serve it until the input ends."""
+def main(folder: Path, programs: Path, port: str, changes: Iterable[str] = ()) -> None:
+    """Make a cluster and serve it until the input ends; `changes` are settings that differ from ours."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
         make(folder, programs, sys.stdin.readline().strip())
         print(0, flush=True)  # noqa: T201
-        obey(folder, programs, port, sys.stdin)
+        settings = {**SETTINGS, "port": port, **dict(change.split("=", 1) for change in changes)}
+        obey(folder, programs, settings, sys.stdin)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4:])

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 import yaml
+from test_rooms import ROOMS
 
 from cli.main import main
 from support.docs_commands import (
@@ -23,6 +24,7 @@ from support.docs_commands import (
     shell_blocks,
     words_of,
 )
+from worker.registry import ROLES
 
 RUN_BY = {
     "README.md": "cli/test_demo.py",
@@ -177,6 +179,19 @@ def test_links_lead_somewhere(path: Path) -> None:
         target = (path.parent / file).resolve() if file else path
         assert target.exists(), link
         assert not anchor or target.suffix != ".md" or anchor in anchors(target), link
+
+
+def test_the_picture_of_the_rooms_is_whole() -> None:
+    """architecture.md has every room in its picture, and every workflow and role in its tables."""
+    page = (DOCS / "architecture.md").read_text()
+    picture = page.partition("```\n")[2].partition("```")[0]
+    assert set(re.findall(r"(\w+)/", picture)) == set(ROOMS)
+    workflows = {
+        name for path in (ROOT / "workflows").glob("*.py")
+        for name in re.findall(r"@workflow.defn\nclass (\w+)", path.read_text())
+    }  # fmt: skip
+    assert set(re.findall(r"`(\w+Workflow)`", page)) == workflows
+    assert {f"| {role} worker |" in page or f"| {role} server |" in page for role in ROLES} == {True}
 
 
 def test_blocks_are_found() -> None:

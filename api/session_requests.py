@@ -96,13 +96,21 @@ async def session_command(
         picture=picture,
         metadata=wanted.metadata,
         duplicate_key=duplicate_key(account_id, room) if takes_over else "",
-        nobody_joined_after=timedelta(seconds=settings.nobody_joined_s),
-        participants_left_after=timedelta(seconds=settings.participants_left_s),
-        agent_left_after=timedelta(seconds=settings.agent_left_s),
         expires_in=wanted.expires_in,
-        failover_within=timedelta(seconds=settings.failover_within_s),
-        heartbeat_within=timedelta(seconds=settings.heartbeat_within_s),
+        **times_of(settings),
     )
+
+
+def times_of(settings: Settings) -> dict[str, Any]:
+    """The times in a session's life that the operator has set, by their names in the workflow's input."""
+    seconds = {
+        "nobody_joined_after": settings.nobody_joined_s,
+        "participants_left_after": settings.participants_left_s,
+        "agent_left_after": settings.agent_left_s,
+        "failover_within": settings.failover_within_s,
+        "heartbeat_within": settings.heartbeat_within_s,
+    }
+    return {name: timedelta(seconds=length) for name, length in seconds.items()}
 
 
 def extension_wanted(request: ExtendSessionRequest) -> ExtendSession:

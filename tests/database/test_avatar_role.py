@@ -1,8 +1,6 @@
 """The role that docs/operations.md gives to avatar servers can do their work on their own rows, and nothing else."""
 
-import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import make_url, select, text
@@ -14,21 +12,10 @@ from database.engine import open_engine
 from database.leases import Leases
 from database.tables import METADATA, avatar_servers, control_lines, leases, slots
 from domain.leases import ControlSocket, RenewalAnswer, Serving
+from support.avatar_roles import NAMES, SECRET, documented
 from support.databases import Database
 
-OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
-ROLES = ("avatar-1", "avatar-2")
-SECRET = "of-an-avatar-server"
-
 pytestmark = pytest.mark.parametrize("database_maker", ["PostgreSQL"], indirect=True)
-
-
-def documented(database_name: str) -> list[str]:
-    """The statements of the handbook, for this database and a second server."""
-    (block,) = re.findall(r"```sql\n(CREATE ROLE greenroom_avatar.*?)```", OPERATIONS.read_text(), re.DOTALL)
-    block = block.replace("DATABASE greenroom", f"DATABASE {database_name}").replace("CHANGE-ME", SECRET)
-    statements = [one.strip() for one in block.split(";") if one.strip()]
-    return [*statements, statements[-1].replace("avatar-1", "avatar-2")]
 
 
 @pytest.fixture
@@ -37,13 +24,13 @@ async def servers(database: Database) -> AsyncIterator[dict[str, Database]]:
     address = make_url(database.url)
     for statement in documented(str(address.database)):
         await database.run(text(statement))
-    urls = {role: address.set(username=role, password=SECRET) for role in ROLES}
+    urls = {role: address.set(username=role, password=SECRET) for role in NAMES}
     found = {role: url.render_as_string(hide_password=False) for role, url in urls.items()}
     yield (opened := {role: Database(url=url, engine=open_engine(url)) for role, url in found.items()})
     for one in opened.values():
         await one.engine.dispose()
     await database.run(text("DROP OWNED BY greenroom_avatar"))
-    for role in (*ROLES, "greenroom_avatar"):
+    for role in (*NAMES, "greenroom_avatar"):
         await database.run(text(f'DROP ROLE "{role}"'))
 
 

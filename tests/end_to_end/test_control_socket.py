@@ -1,43 +1,13 @@
 """A client without an agent makes the avatar in a real room speak, over the control socket."""
 
 import asyncio
-import base64
-import json
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Callable
 
-import aiohttp
-import numpy as np
-
-from support.real_system import Live, RealSystem
+from support.control_client import PITCH, RATE, controlling, said, tone
+from support.real_system import RealSystem
 from support.room_listener import RoomListener
 from support.tokens import AVATAR_IDENTITY, person_token
-
-RATE, PITCH = 22_050, 440
-
-
-def tone(seconds: float) -> str:
-    """A tone as `agent.speak` takes it."""
-    samples = np.sin(np.arange(int(RATE * seconds)) * 2 * np.pi * PITCH / RATE) * 12_000
-    return base64.b64encode(samples.astype("<i2").tobytes()).decode()
-
-
-@asynccontextmanager
-async def controlling(system: RealSystem, live: Live) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
-    """The client's socket, initialised."""
-    url = system.running.api_url.replace("http://", "ws://") + "/ws"
-    async with aiohttp.ClientSession() as http, http.ws_connect(url) as socket:
-        token = live.session["session_token"]
-        await socket.send_json({"type": "session.init", "session_id": live.session_id, "session_token": token})
-        assert (await said(socket))["type"] == "connection.established"
-        yield socket
-
-
-async def said(socket: aiohttp.ClientWebSocketResponse) -> dict[str, Any]:
-    """The next message."""
-    return dict(json.loads(await socket.receive_str(timeout=15)))
 
 
 async def test_a_client_speaks_through_its_socket(

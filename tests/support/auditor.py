@@ -48,11 +48,17 @@ class Auditor:
             now_ms=round(time.time() * 1000),
             running=running,
             avatars=avatars,
-            media=tuple(in_a_room(self._run, self._port)),
-            staged=staged_owners(self._folder / "objects"),
+            media=tuple(self._media()),
+            staged=await self._staged(),
             bills=tuple(wrong_bills(tables)),
             **{name: tables[table] for name, table in NAMES.items()},
         )
+
+    def _media(self) -> list[int]:
+        return in_a_room(self._run, self._port)
+
+    async def _staged(self) -> tuple[str, ...]:
+        return staged_owners(self._folder / "objects")
 
     async def _running(self) -> frozenset[str]:
         query = "WorkflowType = 'CreateSessionWorkflow' AND ExecutionStatus = 'Running'"

@@ -50,12 +50,13 @@ class LiveKitServer:
     udp_port: int = field(default_factory=lambda: free_port(socket.SOCK_DGRAM))
     api_key: str = API_KEY
     api_secret: str = API_SECRET
+    host: str = "127.0.0.1"
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         """Its address."""
-        return f"ws://127.0.0.1:{self.port}"
+        return f"ws://{self.host}:{self.port}"
 
     def start(self) -> None:
         """Start, and wait until it answers."""
@@ -87,7 +88,7 @@ class LiveKitServer:
     @contextlib.asynccontextmanager
     async def admin(self) -> AsyncIterator[api.LiveKitAPI]:
         """The room owner's API."""
-        client = api.LiveKitAPI(f"http://127.0.0.1:{self.port}", self.api_key, self.api_secret)
+        client = api.LiveKitAPI(f"http://{self.host}:{self.port}", self.api_key, self.api_secret)
         try:
             yield client
         finally:

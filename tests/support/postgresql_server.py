@@ -8,6 +8,7 @@ from typing import NoReturn
 import pytest
 
 from bench.postgresql import NEWEST, NoPostgreSQLError, PostgreSQLServer, find_install, postgresql
+from bench.postgresql_keeper import LOOPBACK
 
 __all__ = ["PostgreSQLServer", "find_install", "postgresql_server", "running_postgresql"]
 
@@ -15,11 +16,12 @@ VERSION_SETTING = "GREENROOM_TEST_POSTGRESQL"
 
 
 @contextmanager
-def running_postgresql() -> Iterator[PostgreSQLServer]:
-    """A new server; nothing is left of it at the end. Skips the test where none can run, unless CI=true."""
+def running_postgresql(host: str = LOOPBACK, through: tuple[str, ...] = ()) -> Iterator[PostgreSQLServer]:
+    """A new server, at `host`; nothing is left of it. Skips the test where none can run, unless CI=true."""
     with ExitStack() as stack:
         try:
-            server = stack.enter_context(postgresql(os.environ.get(VERSION_SETTING) or NEWEST))
+            version = os.environ.get(VERSION_SETTING) or NEWEST
+            server = stack.enter_context(postgresql(version, host=host, through=through))
         except NoPostgreSQLError as error:
             _unavailable(str(error))
         yield server

@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
 from runtime.lifeline import VARIABLE, Lifeline, new_lifeline
+from runtime.supervision.part import foreign_part
 from support.livekit_server import free_port
 
 ACCESS_KEY = "an-access-key-of-a-test-server"
@@ -45,6 +46,10 @@ class S3Server:
 
     binary: Path
     folder: Path
+    host: str = "127.0.0.1"
+    """Where it listens."""
+    through: tuple[str, ...] = ()
+    """What its command begins with, as where it runs on another machine."""
     ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in _names()})
     process: subprocess.Popen[bytes] | None = None
     _lifeline: Lifeline | None = None
@@ -52,7 +57,7 @@ class S3Server:
     @property
     def endpoint(self) -> str:
         """Its address."""
-        return f"http://127.0.0.1:{self.ports['s3.port']}"
+        return f"http://{self.host}:{self.ports['s3.port']}"
 
     @property
     def access(self) -> dict[str, str]:
@@ -76,7 +81,7 @@ class S3Server:
         (self.folder / "s3.json").write_text(json.dumps({"identities": identities}))
         self._lifeline = new_lifeline()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "runtime.launcher", "--end", "KILL", "--", str(self.binary), *self._arguments()],
+            [*self.through, *foreign_part(str(self.binary), *self._arguments(), end="KILL")],
             cwd=Path(__file__).parents[2],
             env={"HOME": str(self.folder), "PATH": os.defpath, VARIABLE: str(self._lifeline.reading)},
             pass_fds=(self._lifeline.reading,),
@@ -115,7 +120,7 @@ class S3Server:
         where = self.folder / "data"
         where.mkdir(exist_ok=True)
         flags: dict[str, object] = {
-            **dict.fromkeys(("ip", "ip.bind"), "127.0.0.1"),
+            **dict.fromkeys(("ip", "ip.bind"), self.host),
             **self.ports,
             "dir": where,
             "s3.config": self.folder / "s3.json",
@@ -134,7 +139,7 @@ class S3Server:
 
     def _serves(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.ports["s3.port"]), timeout=1):
+            with socket.create_connection((self.host, self.ports["s3.port"]), timeout=1):
                 pass
         except OSError:
             return False
@@ -157,15 +162,15 @@ def _names() -> list[str]:
     return [f"{service}.port{kind}" for service in SERVICES for kind in ("", ".grpc")]
 
 
-def make_s3_server(folder: Path) -> S3Server:
-    """A server that runs; skips the test where there is no binary, unless CI=true."""
+def make_s3_server(folder: Path, **where: Any) -> S3Server:
+    """A server that runs, `where` `host` and `through` say; skips the test where there is no binary, unless CI=true."""
     binary = find_binary()
     if binary is None:
         reason = "no SeaweedFS (`weed`) on PATH or in the virtual environment; `make setup` installs it"
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    server = S3Server(binary, folder)
+    server = S3Server(binary, folder, **where)
     server.start()
     return server
 

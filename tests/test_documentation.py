@@ -18,6 +18,7 @@ from support.docs_commands import (
     Block,
     anchors,
     blocks,
+    code_blocks,
     links,
     pages,
     said_inline,
@@ -32,6 +33,9 @@ RUN_BY = {
     "api.md": "end_to_end/test_pages.py::test_the_page_on_the_api",
     "architecture.md: temporal workflow list": "end_to_end/test_pages.py::test_the_list_of_workflows",
     "clients.md: AGENTHUMAN_BASE_URL": "examples/test_pointing_clients.py::test_the_documented_command_does_the_same",
+    "clients.md: AgentHumanApi.BASE_URL": "examples/test_pointing_clients.py::test_the_documented_lines_do_the_same",
+    "clients.md: avatar._api": "examples/test_pointing_clients.py::test_the_documented_lines_do_the_same",
+    "clients.md: from greenroom_client": "end_to_end/test_pages.py::test_a_client_is_generated",
     "clients.md: openapi-python-client": "end_to_end/test_pages.py::test_a_client_is_generated",
     "faces.md": "cli/test_faces.py::test_the_page_on_faces",
     "keys.md: greenroom secrets": "cli/test_secrets.py::test_the_page_on_keys",
@@ -41,12 +45,15 @@ RUN_BY = {
     "operations.md: greenroom avatars": "cli/test_avatars.py::test_the_page_on_avatars",
     "operations.md: greenroom init": "cli/test_init.py::test_the_page_on_init",
     "operations.md: echo": "cli/test_docs.py::test_a_key_that_a_shell_makes",
+    "operations.md: [profile.default]": "cli/test_docs.py::test_the_profile_of_temporal",
+    "operations.md: CREATE ROLE": "database/test_avatar_role.py",
     "operations.md: greenroom plans": "cli/test_docs.py::test_the_page_on_accounts",
     "operators.md": "cli/test_verbs.py::test_every_line_of_the_page_on_verbs",
     "pictures.md": "cli/test_docs.py::test_settings_that_a_shell_makes",
     "upgrades.md: greenroom": "faults/test_upgrade.py::test_an_upgrade_under_sessions",
     "watching.md": "cli/test_docs.py::test_settings_that_a_shell_makes",
-    "webhooks.md": "cli/test_docs.py::test_the_page_on_webhooks",
+    "webhooks.md: greenroom": "cli/test_docs.py::test_the_page_on_webhooks",
+    "webhooks.md: from standardwebhooks": "cli/test_docs.py::test_a_receiver_checks_as_shown",
 }
 """Which test runs which block, by the beginning of the block's name. `make test` and `make setup` are run by CI itself;
 `greenroom demo` and `greenroom dev`, which is what else stands in the blocks without a test's name, by these files."""
@@ -63,7 +70,7 @@ PLACEHOLDER = re.compile(r"^[A-Z][A-Z_0-9]*$")
 
 def test_every_block_is_run_by_a_test() -> None:
     """A block stands in the table, with a test that is there, or in the list of reasons; no line of either is stale."""
-    names = [block.name for block in shell_blocks()]
+    names = [block.name for block in code_blocks()]
     told = [*RUN_BY, *NOT_RUN]
     assert [name for name in names if not any(name.startswith(one) for one in told)] == []
     assert [one for one in told if not any(name.startswith(one) for name in names)] == []

@@ -4,11 +4,15 @@ import asyncio
 import base64
 import os
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from standardwebhooks import WebhookVerificationError
+from temporalio.service import TLSConfig
 
+from adapters.webhook_sender import signed_headers
 from cli.main import main
 from database.accounts import Accounts
 from database.engine import open_engine
@@ -16,6 +20,7 @@ from database.migrations import migrate
 from domain.webhooks import parse_events
 from runtime.settings import load_settings, parse_keys, payload_keys
 from runtime.settings_tracing import is_traced
+from runtime.temporal_client import connection
 from support.databases import sqlite_url
 from support.docs_commands import block_with, commands_in
 
@@ -75,6 +80,28 @@ def test_settings_that_a_shell_makes(page: str, beginning: str) -> None:
     found = variables(block_with(page, beginning))
     settings = load_settings(found)
     assert [bool(payload_keys(found)), bool(settings.picture_hosts), is_traced(found)].count(True) == 1
+
+
+def test_the_profile_of_temporal(tmp_path: Path) -> None:
+    """The file that operations.md shows is read by whoever connects, its authority too."""
+    file, authority = tmp_path / "temporal.toml", tmp_path / "ca.pem"
+    authority.write_text("an authority")
+    file.write_text(block_with("operations.md", "[profile").replace("/run/secrets/temporal-ca.pem", str(authority)))
+    found = connection({"TEMPORAL_CONFIG_FILE": str(file)})
+    assert (found["target_host"], found["namespace"]) == ("temporal.example:7233", "greenroom")
+    assert isinstance(found["tls"], TLSConfig)
+    assert found["tls"].server_root_ca_cert == b"an authority"
+
+
+def test_a_receiver_checks_as_shown() -> None:
+    """The lines of webhooks.md take what we sign, and refuse it with another body."""
+    secret = f"whsec_{base64.b64encode(b's' * 32).decode()}"
+    code, body = block_with("webhooks.md", "from standardwebhooks"), '{"type": "webhook.test"}'
+    names = {"secret": secret, "body": body, "headers": signed_headers("evt_1", body, [secret], datetime.now(UTC))}
+    exec(code, names)  # noqa: S102 - it stands in a page of ours
+    assert names["event"] == {"type": "webhook.test"}
+    with pytest.raises(WebhookVerificationError):
+        exec(code, names | {"body": "{}"})  # noqa: S102 - as above
 
 
 def test_a_key_that_a_shell_makes() -> None:

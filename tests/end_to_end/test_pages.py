@@ -72,6 +72,10 @@ async def test_the_page_on_the_api(real_system: RealSystem, shell: PageShell) ->
             shell.places["sess_01M824TB7QV7YF4K9TFTBPVTBK"] = said.answers[0]["session"]["session_id"]
         if '"platform": "proxy"' in typed.text:
             await real_system.end(said.answers[0]["session"]["session_id"])
+    session_id = shell.places["sess_01M824TB7QV7YF4K9TFTBPVTBK"]
+    for path, shown in ((f"sessions/{session_id}/timeline", '{"session_id": "sess_01M8DB'), ("usage", '{"usage"')):
+        answer = (await real_system.call("GET", f"/v1/{path}")).json()
+        told += [(path, one) for value in shown_json(block_with("api.md", shown)) for one in differences(value, answer)]
     assert told == []
 
 

@@ -10,6 +10,8 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 SHELL = ("sh", "console")
 """Languages of a block that is meant to be typed; of `console`, the lines that begin with `$ `."""
+CODE = (*SHELL, "python", "sql", "toml")
+"""Languages of a block that is to be used as it stands."""
 PROGRAMS = ("greenroom", "make", "docker-compose", "docker", "temporal", "curl", "python", "python3")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -61,6 +63,11 @@ def shell_blocks(page: str = "") -> list[Block]:
     return [block for block in blocks(page) if block.language in SHELL]
 
 
+def code_blocks() -> list[Block]:
+    """Those that are meant to be used as they stand, of all pages."""
+    return [block for block in blocks() if block.language in CODE]
+
+
 def commands_in(page: str, section: str = "") -> list[list[str]]:
     """The words after `greenroom` of each line of a code block, of a page or of one of its sections."""
     text = (DOCS / page).read_text()
@@ -73,8 +80,8 @@ def commands_in(page: str, section: str = "") -> list[list[str]]:
 
 
 def block_with(page: str, beginning: str) -> str:
-    """The text of the one shell block of a page that begins so."""
-    (found,) = [block.text for block in shell_blocks(page) if block.text.startswith(beginning)]
+    """The text of the one block of a page that begins so."""
+    (found,) = [block.text for block in blocks(page) if block.text.startswith(beginning)]
     return found
 
 

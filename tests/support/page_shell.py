@@ -89,7 +89,9 @@ class PageShell:
 
 def shown_json(text: str) -> list[Any]:
     """The values of a block of JSON as the pages show it: `...` stands for more, a member may stand without braces."""
-    text = re.sub(r",\s*\.\.\.(?=\s*[,\]])", "", text)
+    text = re.sub(
+        r",\s*\.\.\.(?=\s*[{,\]])", lambda one: "," if text[one.end() :].lstrip().startswith("{") else "", text
+    )
     if text.startswith('"'):
         text = f"{{{text}}}"
     values, rest = [], text.strip()
@@ -103,6 +105,8 @@ def shown_json(text: str) -> list[Any]:
 def differences(shown: Any, answered: Any, where: str = "") -> list[str]:
     """Names that only one of both has, with their paths; of lists the first values are compared."""
     if isinstance(shown, dict) and isinstance(answered, dict) and not where.endswith(OPAQUE):
+        if "..." in shown:  # "and so on"
+            return [f"{where}.{name}" for name in shown.keys() - {"...", *answered}]
         both = [one for name in shown.keys() & answered.keys()
                 for one in differences(shown[name], answered[name], f"{where}.{name}")]  # fmt: skip
         return [*both, *(f"{where}.{name}" for name in shown.keys() ^ answered.keys())]

@@ -9,6 +9,9 @@ from bench.scale.ladder import Ladder
 
 SLICE_MINUTES = 10
 BEATS = 3
+"""Heartbeats within the time for one (activities/rooms.py)."""
+TRANSITIONS = 1 + 1 / BEATS
+"""Of Temporal's state, for each heartbeat: its own, and once in the time for one its timer is set anew."""
 RENEWALS_S = 1.0
 BUSY = 0.7
 """Of a core that one process may be used to on the average."""
@@ -69,8 +72,8 @@ def _temporal(
     asked: Asked, ladder: Ladder, held: Mapping[str, Any], starts: float, slices: int, heartbeats: float
 ) -> list[Figure]:
     closed = held["closed"]
-    own = closed["transitions"] - held["per_second"]["heartbeats"] / held["sessions"] * closed["seconds"]
-    transitions = starts * own + heartbeats
+    own = closed["transitions"] - TRANSITIONS * BEATS / held["heartbeat_within"] * closed["seconds"]
+    transitions = starts * own + heartbeats * TRANSITIONS
     size = closed["bytes"] * (1 + slices * 8 / ladder.events)
     actions = starts * (ladder.actions + 3 * slices + 2 * asked.webhooks) + heartbeats
     tasks = starts * (ladder.workflow_tasks + 2 * slices)

@@ -23,7 +23,7 @@ async def start_by_link(services: Services, request: StartByLinkRequest) -> Star
         raise Refused(FailureCode.ROOM_PLATFORM_UNAVAILABLE, "this server makes no rooms, which links need")
     async with taken(services, request.link_id) as link:
         ratio = started_ratio(request.aspect_ratio, link)
-        wanted = CreateSessionRequest(avatar=link.avatar_id, aspect_ratio=ratio, metadata={"link_id": link.link_id})
+        wanted = CreateSessionRequest(avatar=link.avatar_id, aspect_ratio=ratio, metadata={"link": link.reference})
         session = (await created(services, Caller(account_id=link.account_id), wanted, b"", None)).session
     room = services.managed_rooms.entrance(session)
     view = session_view(session)

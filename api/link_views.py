@@ -16,6 +16,7 @@ def link_view(link: Link, public_address: str) -> LinkView:
     """A link as it stands now."""
     return LinkView(
         link_id=link.link_id,
+        reference=link.reference,
         name=link.name,
         url=watch_address(public_address, link.link_id),
         avatar=SessionAvatarView(avatar_id=link.avatar_id),

@@ -42,6 +42,9 @@ class LinkView(msgspec.Struct, frozen=True, kw_only=True):
     """A link."""
 
     link_id: str
+    """The credential: who knows it can start sessions."""
+    reference: str
+    """What opens nothing: the `metadata.link` of its sessions."""
     name: str
     url: str
     """The page that it opens."""

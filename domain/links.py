@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 
 from domain.avatars import AspectRatio
 
@@ -41,6 +42,11 @@ class Link:
     """None: as many as are wanted."""
     created_at: datetime
     expires_at: datetime | None
+
+    @property
+    def reference(self) -> str:
+        """What its sessions are marked with, and opens nothing: the id starts sessions, for whoever reads it."""
+        return f"link-{sha256(self.link_id.encode()).hexdigest()[:16]}"
 
     @property
     def used_up(self) -> bool:

@@ -6,9 +6,11 @@ from typing import Any
 
 from runtime.log import configure_logging
 from runtime.settings import Settings
+from runtime.settings_secrets import secrets_of
 from runtime.settings_tracing import is_traced
 from telemetry import spans
 from telemetry.about import process
+from telemetry.redaction import hide_everywhere
 
 _interceptors: list[Any] = []
 
@@ -19,6 +21,7 @@ def watched(role: str, settings: Settings, environ: Mapping[str, str]) -> Iterat
 
     Nothing of OpenTelemetry is imported where the environment names no endpoint, and no port is opened unasked.
     """
+    hide_everywhere(secrets_of(environ))
     configure_logging(settings.log_level, settings.log_format, role=role)
     with ExitStack() as stack:
         if settings.metrics_port:

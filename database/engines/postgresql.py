@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import URL, Dialect, event
+from sqlalchemy import URL, Dialect, ExceptionContext, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -15,6 +15,9 @@ IDLE_WITHIN_S = 3.0
 """A transaction whose process stands still is undone, before those who wait for its locks give up."""
 OLD_AFTER_S = 600
 """Connections are made anew: a firewall that dropped one tells nobody."""
+
+DETAIL = "\nDETAIL:"
+"""What asyncpg puts before it."""
 
 SESSION = {
     "application_name": "greenroom",
@@ -42,6 +45,7 @@ def open_postgresql(address: URL, connections: int) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "do_connect", _connect)
     event.listen(engine.sync_engine, "checkout", _check)
+    event.listen(engine.sync_engine, "handle_error", _without_row)
     return engine
 
 
@@ -59,3 +63,14 @@ def _check(dbapi_connection: Any, _record: Any, _proxy: Any) -> None:
     """Replace a connection that its server has closed: the loop has heard of that, so it costs no round trip."""
     if dbapi_connection.driver_connection.is_closed():
         raise DisconnectionError("the server closed this connection")
+
+
+def _without_row(context: ExceptionContext) -> None:
+    """Take out of an error what PostgreSQL quotes in its detail: the whole row that it did not accept."""
+    error = context.original_exception
+    for one in (context.sqlalchemy_exception, error, error.__cause__):
+        if one is None:
+            continue
+        one.args = tuple(part.partition(DETAIL)[0] if isinstance(part, str) else part for part in one.args)
+        if getattr(one, "detail", None):
+            vars(one)["detail"] = None

@@ -169,8 +169,10 @@ _KEYS = tuple(
 """What the operator's shell does not hand on to every part."""
 _TEMPORAL = "TEMPORAL_"
 """Nor what it says of another Temporal server: its address, TLS and API key."""
+_NOT_FOREIGN = (PREFIX, _TEMPORAL, "LIVEKIT_", "OTEL_", "AWS_", "PG")
+"""And what of it is ours, or an account of ours elsewhere: the collector's key, the bucket's, the database's."""
 
 
 def _without_settings(environ: Mapping[str, str]) -> dict[str, str]:
     """A foreign binary needs none of our secrets, and none of its own variables from the operator's shell."""
-    return {key: value for key, value in environ.items() if not key.startswith((PREFIX, _TEMPORAL, "LIVEKIT_"))}
+    return {key: value for key, value in environ.items() if not key.startswith(_NOT_FOREIGN)}

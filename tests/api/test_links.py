@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ async def test_a_link_is_made_read_and_changed(api_system: ApiSystem) -> None:
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     link = await new_link(api_system, name="Fair", use_limit=5, expires_at=tomorrow, aspect_ratio="3:4")
     assert link["link_id"].startswith("lnk_")
+    assert re.fullmatch("link-[0-9a-f]{16}", link["reference"])
     assert link["url"] == f"{api_system.settings.public_address}/watch/{link['link_id']}"
     shown = ("name", "status", "uses", "use_limit", "expires_at", "aspect_ratio", "agent")
     assert [link[name] for name in shown] == ["Fair", "active", 0, 5, tomorrow, "3:4", None]

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -265,6 +266,18 @@ async def test_our_own_mistakes_stay_what_they_are(database: Database) -> None:
         with pytest.raises(DBAPIError) as error:
             await database.run(update(plans).values(name=value, key="not-for-logs"))
         assert "not-for-logs" not in str(error.value)
+
+
+@on_postgresql
+async def test_a_row_that_is_not_accepted_is_not_quoted(database: Database) -> None:
+    """PostgreSQL tells the whole row in its error's detail: neither the error nor what is logged of it has that."""
+    await database.run(text("ALTER TABLE links ADD CONSTRAINT none_at_all CHECK (uses < 0) NOT VALID"))
+    account_id = await database.account()
+    with pytest.raises(DBAPIError, match="none_at_all") as error:
+        await database.links.add(
+            "lnk_not-for-logs", account_id, "avat_1", name="a", aspect_ratio="1:1", use_limit=None, expires_at=None
+        )
+    assert "not-for-logs" not in "".join(traceback.format_exception(error.value))
 
 
 @on_postgresql

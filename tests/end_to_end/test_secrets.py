@@ -1,17 +1,19 @@
 """Tokens and keys of whole sessions stand nowhere that lasts (design rule 18), searched by a search that finds."""
 
 import base64
+import json
 import secrets
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from runtime.system.memory import FILE
+from support.planted import inside_zip, missed_of_temporal, new_plants, planted_workflow
 from support.real_system import RealSystem, new_room
-from support.secret_search import files_below, forms, found_in, histories_of, rows_of
+from support.secret_search import files_below, forms, found_in, histories_of, rows_of, told_in
 from support.tokens import avatar_token
 
-PLANTED = "planted/" + secrets.token_urlsafe(24) + "+&="
+PLANTED = "planted/" + secrets.token_urlsafe(36) + '+&=" '
 DATABASES = ("greenroom.db", "temporal.db")
 
 
@@ -22,17 +24,41 @@ async def everything(system: RealSystem) -> dict[str, bytes]:
     return places | await histories_of(system.temporal)
 
 
-@pytest.mark.parametrize("form", ["plain", "quoted", "base64", "inside base64"])
+@pytest.mark.parametrize(
+    "form",
+    ["plain", "quoted", "quoted by a form", "base64", "inside base64", "hex", "JSON", "Python", "in a ZIP", "half"],
+)
 def test_the_search_knows_every_form(form: str) -> None:
-    """A secret is found as it is, URL-encoded, in base64, and in base64 of something around it."""
+    """A secret is found as it is, escaped, URL-encoded, in hex, in base64 of something around it, packed, and cut."""
     texts = {
         "plain": PLANTED.encode(),
         "quoted": quote(PLANTED, safe="").encode(),
         "base64": base64.b64encode(PLANTED.encode()),
+        "quoted by a form": quote_plus(PLANTED).encode(),
+        "hex": PLANTED.encode().hex().encode(),
+        "JSON": json.dumps({"token": PLANTED}).encode(),
+        "Python": repr([PLANTED]).encode(),
+        "half": PLANTED[: len(PLANTED) // 2].encode(),
         "inside base64": base64.urlsafe_b64encode(f'{{"token": "{PLANTED}"}}'.encode()),
     }
-    assert found_in({"here": b"<" + texts[form] + b">"}, {"planted": PLANTED}) == {"here": {"planted"}}
-    assert not any(shape in texts[form] for shape in forms("planted/" + "x" * 32))
+    place = inside_zip(PLANTED) if form == "in a ZIP" else b"<" + texts[form] + b">"
+    assert found_in({"here": place}, {"planted": PLANTED}) == {"here": {"planted"}}
+    assert not any(shape in place for shape in forms("planted/" + "x" * 32))
+
+
+def test_base64_in_base64_is_told() -> None:
+    """What a payload holds as base64 is found below the base64 that it is itself, in JSON as histories are."""
+    inner = base64.b64encode(f"~~{PLANTED}~".encode()).decode()
+    outer = base64.urlsafe_b64encode(json.dumps({"n": inner}).encode()).decode()
+    assert PLANTED.encode() in told_in({"events": [{"payloads": [outer]}]})
+
+
+async def test_every_corner_of_temporal_is_searched(real_system: RealSystem) -> None:
+    """What a workflow leaks on purpose is found where it was put: markers, heartbeats, failures, memo, and more."""
+    plants = new_plants()
+    async with planted_workflow(real_system.temporal, plants):
+        hits = found_in(await histories_of(real_system.temporal), plants)
+    assert missed_of_temporal(hits) == {}
 
 
 async def test_no_secret_stands_anywhere(real_system: RealSystem, astronaut: str) -> None:

@@ -125,7 +125,7 @@ async def test_who_has_a_link_sees_the_avatar_and_makes_it_speak(
     assert fps > 5  # the browser decodes and this machine encodes on the same cores
     assert not speaks or spoken > 1.5 * idle
     (session,) = (await real_system.call("GET", "/v1/sessions?status=ended")).json()["sessions"][:1]
-    assert (session["end_reason"], session["metadata"]) == ("ended_by_request", {"link_id": link["link_id"]})
+    assert (session["end_reason"], session["metadata"]) == ("ended_by_request", {"link": link["reference"]})
     assert (await real_system.call("GET", f"/v1/links/{link['link_id']}")).json()["link"]["uses"] == 1
     await real_system.wait_released()
 

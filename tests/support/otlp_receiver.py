@@ -32,6 +32,7 @@ class OtlpReceiver:
     def __init__(self, port: int) -> None:
         self.port = port
         self.bodies: list[bytes] = []
+        self.headers: list[dict[str, str]] = []
         self._spans: list[Kept] = []
         self._lock = Lock()
 
@@ -75,6 +76,7 @@ def otlp_receiver() -> Iterator[OtlpReceiver]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            receiver.headers.append({name.lower(): value for name, value in self.headers.items()})
             receiver.take(self.rfile.read(int(self.headers["Content-Length"])))
             self.send_response(200)
             self.send_header("Content-Type", "application/x-protobuf")

@@ -4,11 +4,13 @@ import logging
 import secrets
 import sys
 
+import pytest
 from livekit import api
 
 from adapters.signing import Signer
-from telemetry.log_lines import ChildLines
-from telemetry.redaction import HIDDEN, Redactor, clean
+from telemetry import redaction
+from telemetry.log_lines import ChildLines, JsonLines
+from telemetry.redaction import HIDDEN, Redactor, clean, hide_everywhere
 
 
 def test_a_token_is_hidden_wherever_it_stands() -> None:
@@ -47,11 +49,35 @@ def test_what_we_make_ourselves_is_hidden() -> None:
     token, address = signer.session_token("sess_1"), signer.object_address("http://api", "a/b.jpg", 9)
     signature = address.partition("signature=")[2]
     key, secret = f"gr_{secrets.token_urlsafe(32)}", f"whsec_{secrets.token_urlsafe(24)}"
+    customers, link = f"ah_live_{secrets.token_hex(16)}", "lnk_01J8Z3K4M5N6P7Q8R9S0T1V2W3"
     database = "postgresql://greenroom:pass-word@db:5432/greenroom"
-    for hidden, text in ((token, f"token {token}."), (signature, address), (key, key), (secret, f"'{secret}'")):
+    for hidden, text in (
+        (token, f"token {token}."),
+        (signature, address),
+        (key, key),
+        (secret, f"'{secret}'"),
+        (customers, customers),
+        (link, f"no {link}"),
+    ):
         assert hidden not in clean(text)
         assert HIDDEN in clean(text)
     assert clean(database) == f"postgresql://greenroom:{HIDDEN}@db:5432/greenroom"
+
+
+def test_an_address_is_told_without_its_query() -> None:
+    """Customers' pictures lie behind tokens of their own; where an address leads is no secret."""
+    text = "GET https://pictures.example.com/a/b.jpg?token=s3cr3t-value&w=1 failed; see (HTTP://x.example?k=hidden)"
+    assert clean(text) == f"GET https://pictures.example.com/a/b.jpg?{HIDDEN} failed; see (HTTP://x.example?{HIDDEN}"
+
+
+def test_the_secrets_of_this_process_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password has no form that could be recognised: it is hidden because it is known, also as JSON writes it."""
+    monkeypatch.setattr(redaction, "_known", set())
+    hide_everywhere(['correct "horse"', "short", ""])
+    record = logging.LogRecord("x", logging.ERROR, "f", 1, "denied for %s, short", ('correct "horse"',), None)
+    assert "horse" not in JsonLines().format(record)
+    assert "denied" in JsonLines().format(record)
+    assert clean('correct "horse" is short') == f"{HIDDEN} is short"
 
 
 def test_what_operators_look_for_stays() -> None:

@@ -103,7 +103,7 @@ def test_the_version_before_reads_what_is_sent(step: Step[Any, Any], side: str) 
 
 @pytest.mark.parametrize(
     ("of", "field"),
-    [(of, field) for of in {getattr(step, side) for step, side in TYPES} for field in newest(of)],
+    [(of, field) for of in dict.fromkeys(getattr(step, side) for step, side in TYPES) for field in newest(of)],
     ids=lambda value: value if isinstance(value, str) else value.__name__,
 )
 async def test_a_field_that_only_one_side_knows(of: Any, field: str) -> None:

@@ -81,9 +81,10 @@ class EraseActivities:
     async def erase_rows(self, value: EraseInput) -> EraseResult:
         """Delete some sessions; where none is left, the account and all that names it."""
         with translated():
-            number = await self._erasing.erase_sessions(value.account_id, value.receipt_id)
-            if not number:
-                await self._erasing.finish(value.account_id, value.receipt_id)
+            async with beating():
+                number = await self._erasing.erase_sessions(value.account_id, value.receipt_id)
+                if not number:
+                    await self._erasing.finish(value.account_id, value.receipt_id)
         return EraseResult(number=number)
 
     async def _delete_staged(self, value: EraseInput) -> None:

@@ -95,7 +95,7 @@ OPTIONS: dict[steps.Step[Any, Any], StepOptions] = {
     steps.close_account: _local(attempts=0),
     steps.look_for_work: _remote(queues.SESSIONS, timeout=timedelta(seconds=30), attempts=0),
     steps.erase_objects: _remote(queues.SESSIONS, timeout=timedelta(minutes=5), attempts=0),
-    steps.erase_rows: _remote(queues.SESSIONS, timeout=timedelta(seconds=30), attempts=0, heartbeat=None),
+    steps.erase_rows: _remote(queues.SESSIONS, timeout=timedelta(seconds=30), attempts=0),
     # Rooms of our own making: LiveKit's server is asked. A client waits for a room, so that is a local step beside the
     # lease; nobody waits for its end, and one that is left over closes by itself.
     steps.make_room: _local(timeout=timedelta(seconds=6)),

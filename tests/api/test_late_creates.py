@@ -1,6 +1,7 @@
 """Creates that the API gave up on: whoever comes to work later finds them cancelled, and starts none of them."""
 
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -24,6 +25,7 @@ from worker.roles import sessions
 async def test_a_create_that_was_given_up_never_starts(temporal_deserted: Client, tmp_path: Path) -> None:
     """No worker takes the create in time: 503. When one comes, the workflow is cancelled, and no slot was taken."""
     settings = settings_in(tmp_path, temporal_wait_s=1)
+    began = datetime.now(UTC)
     await migrate(settings.database_address)
     async with AsyncExitStack() as stack:
         engine = open_engine(settings.database_address)
@@ -40,7 +42,8 @@ async def test_a_create_that_was_given_up_never_starts(temporal_deserted: Client
             assert (await http.post("/v1/sessions", **request)).status_code == 503
         opened = await sessions.open_role(settings, {}, temporal_deserted, stack)
         await stack.enter_async_context(build_worker(temporal_deserted, ROLES["sessions"], opened))
-        late = [found async for found in temporal_deserted.list_workflows("WorkflowType = 'CreateSessionWorkflow'")]
+        query = f"WorkflowType = 'CreateSessionWorkflow' AND StartTime >= '{began.isoformat()}'"
+        late = [found async for found in temporal_deserted.list_workflows(query)]
         for found in late:
             handle = temporal_deserted.get_workflow_handle(found.id)
             while (status := (await handle.describe()).status) == WorkflowExecutionStatus.RUNNING:

@@ -39,10 +39,10 @@ async def ended(process: Process) -> tuple[int | None, str, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_stopped_role_exits_with_0(temporal_apart: Client, tmp_path: Path, number: signal.Signals) -> None:
+async def test_a_stopped_role_exits_with_0(temporal_versioned: Client, tmp_path: Path, number: signal.Signals) -> None:
     """It says ready once, and after the signal it is gone, at once when everything is closed."""
     await migrate(settings_in(tmp_path).database_address)
-    process = await started("sessions", {"GREENROOM_DATA_DIR": str(tmp_path), **environment(temporal_apart)})
+    process = await started("sessions", {"GREENROOM_DATA_DIR": str(tmp_path), **environment(temporal_versioned)})
     assert process.stdout is not None
     assert await asyncio.wait_for(process.stdout.readline(), WITHIN_S) == b"ready\n"
     process.send_signal(number)
@@ -67,10 +67,10 @@ async def test_a_wrong_setting_is_a_sentence_and_exit_code_2() -> None:
     ids=["known", "unknown"],
 )
 async def test_a_role_that_cannot_start_says_why(
-    temporal_apart: Client, tmp_path: Path, role: str, settings: dict[str, str], code: int, said: str
+    temporal_versioned: Client, tmp_path: Path, role: str, settings: dict[str, str], code: int, said: str
 ) -> None:
     """A mistake that we know is a sentence and 2, any other failure is 1; a supervisor sees either at once."""
-    environ = {"GREENROOM_DATA_DIR": str(tmp_path), **settings, **environment(temporal_apart)}
+    environ = {"GREENROOM_DATA_DIR": str(tmp_path), **settings, **environment(temporal_versioned)}
     found, out, trouble = await ended(await started(role, environ))
     assert (found, out) == (code, "")
     assert said in trouble

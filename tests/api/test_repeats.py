@@ -61,7 +61,7 @@ async def forget(client: Client, session_id: str) -> None:
     await handle.result()
     execution = WorkflowExecution(workflow_id=session_id)
     request = DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:  # asked again: right after the close a deletion may be lost
             try:
                 await client.workflow_service.delete_workflow_execution(request)

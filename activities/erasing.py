@@ -1,15 +1,11 @@
 """Deleting an account: closing it, waiting for who works for it, then objects, rows and the account itself."""
 
-import asyncio
 
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import WorkflowExecutionStatus
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
 from activities.beats import beating
 from activities.failures import translated
+from activities.workflow_status import which_run
 from adapters.object_store import ObjectStore
 from contracts import steps
 from contracts.erasing import (
@@ -25,13 +21,6 @@ from contracts.upload_workflow import upload_workflow_id
 from database.account_admin import AccountAdmin
 from database.erasing import Erasing
 from domain.avatars import STAGING, pictures_of
-from domain.failures import Unavailable
-
-AT_ONCE = 20
-STILL_THERE = (
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED,
-)
 
 
 class EraseActivities:
@@ -59,8 +48,7 @@ class EraseActivities:
                 work = await self._erasing.work(value.account_id)
                 names = [workflow_id(one) for one in work.session_ids]
                 names += [upload_workflow_id(one) for one in work.avatar_ids]
-                turns = asyncio.Semaphore(AT_ONCE)
-                running = sum(await asyncio.gather(*(self._runs(name, turns) for name in names)))
+                running = sum(await which_run(self._client, names))
         return LookForWorkResult(number=work.unended + running)
 
     @steps.erase_objects.implementation
@@ -96,16 +84,3 @@ class EraseActivities:
         """The digests of the keys first: what was deleted without them could not be told any more."""
         await self._erasing.note_objects(receipt_id, await self._store.keys_below(prefix))
         await self._store.delete_below(prefix)
-
-    async def _runs(self, name: str, turns: asyncio.Semaphore) -> bool:
-        asked = DescribeWorkflowExecutionRequest(
-            namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=name)
-        )
-        try:
-            async with turns:
-                described = await self._client.workflow_service.describe_workflow_execution(asked)
-        except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
-                return False
-            raise Unavailable(f"Temporal: {error.status.name}") from error
-        return described.workflow_execution_info.status in STILL_THERE

@@ -1,17 +1,13 @@
 """What no timer leads out of: workflows that were terminated or lost, and what their sessions left behind."""
 
-import asyncio
 import logging
 from datetime import timedelta
 
-from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import WorkflowExecutionStatus
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionRequest
 from temporalio.client import Client
-from temporalio.service import RPCError, RPCStatusCode
 
 from activities.beats import beating
 from activities.failures import translated
+from activities.workflow_status import which_run
 from adapters.livekit_rooms import LiveKitRooms
 from adapters.object_store import ObjectStore
 from contracts import steps
@@ -20,7 +16,7 @@ from contracts.upload_workflow import upload_workflow_id
 from database.leftovers import Leftovers
 from database.sessions import Sessions
 from domain.avatars import STAGING
-from domain.failures import Refused, Unavailable
+from domain.failures import Refused
 from domain.ids import is_session_id
 from domain.rooms import room_name
 from domain.session import EndReason
@@ -32,14 +28,7 @@ STAGED_FOR = timedelta(seconds=20)
 """A picture is staged before its workflow starts, which Temporal has 5 s to take."""
 AT_MOST = 500
 """Sessions that one run asks Temporal about."""
-AT_ONCE = 20
 SHOWN = 50
-ANSWER_WITHIN = timedelta(seconds=5)
-STILL_THERE = (
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING,
-    # An operator has paused it. The SDK's own description of a workflow breaks at this status.
-    WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_PAUSED,
-)
 
 
 class LeftoverActivities:
@@ -107,30 +96,8 @@ class LeftoverActivities:
 
     async def _without_workflow(self, workflows: dict[str, str]) -> list[str]:
         """The names whose workflow does not run; Unavailable if Temporal does not say."""
-        limit = asyncio.Semaphore(AT_ONCE)
-
-        async def alone(workflow: str) -> bool:
-            async with limit:
-                return not await self._runs(workflow)
-
-        found = await asyncio.gather(*(alone(workflow) for workflow in workflows.values()))
-        return [name for name, is_alone in zip(workflows, found, strict=True) if is_alone]
-
-    async def _runs(self, workflow: str) -> bool:
-        try:
-            described = await self._client.workflow_service.describe_workflow_execution(
-                DescribeWorkflowExecutionRequest(
-                    namespace=self._client.namespace, execution=WorkflowExecution(workflow_id=workflow)
-                ),
-                timeout=ANSWER_WITHIN,
-            )
-        except RuntimeError as error:  # a client that never was connected
-            raise Unavailable("Temporal: no connection") from error
-        except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
-                return False
-            raise Unavailable(f"Temporal: {error.status.name}") from error
-        return described.workflow_execution_info.status in STILL_THERE
+        run = await which_run(self._client, list(workflows.values()))
+        return [name for name, runs in zip(workflows, run, strict=True) if not runs]
 
 
 def _found(kind: str, number: int) -> None:

@@ -1,7 +1,8 @@
 """`greenroom accounts`: makes, shows and changes accounts; closing one has a module of its own."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +11,10 @@ from cli.accounts.shared import account_of, as_json_option, opened, show
 from cli.avatars import data_dir_option, environ_of, run
 from cli.operators.deleting import delete_account, show_receipt
 from cli.options import LabelsType
+from cli.stores import engine_of
+
+if TYPE_CHECKING:
+    from database.account_admin import AccountAdmin
 
 AS_PLAN = "plan"
 
@@ -52,16 +57,11 @@ def create_account(*, name: str, plan: str, data_dir: Path | None) -> None:
         from ulid import ULID  # noqa: PLC0415 - the database takes .5 s to import
 
         from database.accounts import Accounts  # noqa: PLC0415
-        from database.engine import open_engine  # noqa: PLC0415
-        from runtime.settings import load_settings  # noqa: PLC0415
 
-        engine = open_engine(load_settings(environ_of(data_dir)).database_address)
-        try:
+        async with engine_of(environ_of(data_dir)) as engine:
             account_id = f"acct_{ULID()}"
             await Accounts(engine).create(account_id, name, plan)
             return account_id
-        finally:
-            await engine.dispose()
 
     click.echo(run(work()))
 
@@ -102,13 +102,7 @@ def show_account(*, account: str, as_json: bool, data_dir: Path | None) -> None:
 @data_dir_option
 def set_account_plan(*, account: str, plan: str, data_dir: Path | None) -> None:
     """Put an account on PLAN; its period begins now. Sessions that run keep what they were admitted with."""
-
-    async def work() -> None:
-        environ = environ_of(data_dir)
-        async with opened(environ) as admin:
-            await admin.put_on_plan(await account_of(environ, account), plan)
-
-    run(work())
+    _change(data_dir, account, lambda admin, account_id: admin.put_on_plan(account_id, plan))
 
 
 @accounts_group.command("add-minutes", short_help="Add minutes that an account has bought.")
@@ -118,15 +112,11 @@ def set_account_plan(*, account: str, plan: str, data_dir: Path | None) -> None:
 @data_dir_option
 def add_minutes(*, account: str, minutes: int, days: float | None, data_dir: Path | None) -> None:
     """Add a pack of MINUTES. They are used when the plan's own are, first in, first out."""
+    from ulid import ULID  # noqa: PLC0415 - only this command needs one
 
-    async def work() -> None:
-        from ulid import ULID  # noqa: PLC0415 - the database takes .5 s to import
-
-        environ = environ_of(data_dir)
-        async with opened(environ) as admin:
-            await admin.add_minutes(await account_of(environ, account), f"pack_{ULID()}", minutes, days=days)
-
-    run(work())
+    _change(
+        data_dir, account, lambda admin, account_id: admin.add_minutes(account_id, f"pack_{ULID()}", minutes, days=days)
+    )
 
 
 @accounts_group.command("timers", short_help="Give an account timers of its own.")
@@ -149,12 +139,7 @@ def set_timers(
     if not changes:
         raise click.UsageError("say which: --nobody-joined, --participants-left, --agent-left")
 
-    async def work() -> None:
-        environ = environ_of(data_dir)
-        async with opened(environ) as admin:
-            await admin.set_timers(await account_of(environ, account), changes)
-
-    run(work())
+    _change(data_dir, account, lambda admin, account_id: admin.set_timers(account_id, changes))
 
 
 @accounts_group.command("require", short_help="Let an account's sessions run on certain servers only.")
@@ -166,15 +151,20 @@ def require(*, account: str, labels: dict[str, str], data_dir: Path | None) -> N
 
     Sessions that run keep what they were admitted with, through every failover.
     """
-
-    async def work() -> None:
-        environ = environ_of(data_dir)
-        async with opened(environ) as admin:
-            await admin.require(await account_of(environ, account), labels)
-
-    run(work())
+    _change(data_dir, account, lambda admin, account_id: admin.require(account_id, labels))
 
 
 accounts_group.add_command(close_account)
 accounts_group.add_command(delete_account)
 accounts_group.add_command(show_receipt)
+
+
+def _change(data_dir: Path | None, account: str, change: "Callable[[AccountAdmin, str], Awaitable[object]]") -> None:
+    """Do something to the account of an id or a name."""
+
+    async def work() -> None:
+        environ = environ_of(data_dir)
+        async with opened(environ) as admin:
+            await change(admin, await account_of(environ, account))
+
+    run(work())

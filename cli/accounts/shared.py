@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.stores import engine_of
+
 if TYPE_CHECKING:
     from database.account_admin import AccountAdmin
 
@@ -19,28 +21,18 @@ as_json_option = click.option("--json", "as_json", is_flag=True, help="Print one
 async def opened(environ: Mapping[str, str]) -> "AsyncIterator[AccountAdmin]":
     """The operator's side of the store of accounts."""
     from database.account_admin import AccountAdmin  # noqa: PLC0415 - the database takes .5 s to import
-    from database.engine import open_engine  # noqa: PLC0415
-    from runtime.settings import load_settings  # noqa: PLC0415
 
-    engine = open_engine(load_settings(environ).database_address)
-    try:
+    async with engine_of(environ) as engine:
         yield AccountAdmin(engine)
-    finally:
-        await engine.dispose()
 
 
 async def account_of(environ: Mapping[str, str], name: str) -> str:
     """The id of the account of an id or a name."""
     from cli.library.whose import account_called  # noqa: PLC0415 - the database takes .5 s to import
     from database.accounts import Accounts  # noqa: PLC0415
-    from database.engine import open_engine  # noqa: PLC0415
-    from runtime.settings import load_settings  # noqa: PLC0415
 
-    engine = open_engine(load_settings(environ).database_address)
-    try:
+    async with engine_of(environ) as engine:
         return await account_called(Accounts(engine), name)
-    finally:
-        await engine.dispose()
 
 
 async def key_of(environ: Mapping[str, str], key: str, account_id: str) -> str:

@@ -8,6 +8,7 @@ import click
 
 from cli.accounts.shared import account_of
 from cli.avatars import data_dir_option, environ_of, run
+from cli.stores import engine_of
 
 WRONG = 1
 
@@ -26,20 +27,15 @@ def check_command(*, account: str | None, as_json: bool, data_dir: Path | None) 
 
     The exit code is 0 where the ledger says the same, 1 where it does not, 2 where it cannot be read.
     """
-    from database.engine import open_engine  # noqa: PLC0415 - the database takes .5 s to import
-    from database.usage import UsageReading  # noqa: PLC0415
-    from runtime.settings import load_settings  # noqa: PLC0415
+    from database.usage import UsageReading  # noqa: PLC0415 - the database takes .5 s to import
 
     environ = environ_of(data_dir)
 
     async def work() -> tuple[tuple[int, int], list[str]]:
-        engine = open_engine(load_settings(environ).database_address)
-        try:
+        async with engine_of(environ) as engine:
             usage = UsageReading(engine)
             whose = None if account is None else await account_of(environ, account)
             return await usage.billed(whose), await usage.breaches(whose)
-        finally:
-            await engine.dispose()
 
     (bills, minutes), wrong = run(work())
     if as_json:

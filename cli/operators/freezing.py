@@ -12,6 +12,7 @@ import click
 from cli.accounts.shared import account_of, as_json_option, show
 from cli.avatars import data_dir_option, environ_of, run
 from cli.options import Length
+from cli.stores import engine_of
 
 if TYPE_CHECKING:
     from database.freezes import Freeze, Freezes
@@ -37,15 +38,10 @@ class Moment(click.ParamType[datetime]):
 @asynccontextmanager
 async def opened(environ: Mapping[str, str]) -> "AsyncIterator[Freezes]":
     """The store of freezes."""
-    from database.engine import open_engine  # noqa: PLC0415 - the database takes .5 s to import
-    from database.freezes import Freezes  # noqa: PLC0415
-    from runtime.settings import load_settings  # noqa: PLC0415
+    from database.freezes import Freezes  # noqa: PLC0415 - the database takes .5 s to import
 
-    engine = open_engine(load_settings(environ).database_address)
-    try:
+    async with engine_of(environ) as engine:
         yield Freezes(engine)
-    finally:
-        await engine.dispose()
 
 
 async def scope_of(environ: Mapping[str, str], account: str | None) -> str:

@@ -9,15 +9,14 @@ from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from cli.operators.following import Order, Tell, begun, followed
+from cli.stores import engine_of
 from contracts.operations import DrainServers
 from contracts.session_workflow import EndSession, workflow_id
 from database.avatar_servers import AvatarServer, AvatarServers
-from database.engine import open_engine
 from database.operations import OperatorReading
 from domain.failures import FailureCode, Refused
 from domain.selections import Selection
 from domain.session import EndReason
-from runtime.settings import load_settings
 from runtime.temporal_client import connect
 from workflows.create_session import CreateSessionWorkflow
 from workflows.drain_servers import DrainServersWorkflow
@@ -106,20 +105,14 @@ class Hands:
 @asynccontextmanager
 async def hands(environ: Mapping[str, str]) -> AsyncIterator[Hands]:
     """Open what the settings name; TEMPORARILY_UNAVAILABLE where Temporal does not answer."""
-    engine = open_engine(load_settings(environ).database_address)
-    try:
+    async with engine_of(environ) as engine:
         yield Hands(AvatarServers(engine), await connected(environ), OperatorReading(engine))
-    finally:
-        await engine.dispose()
 
 
 async def listed(environ: Mapping[str, str]) -> Sequence[AvatarServer]:
     """Every avatar server that is remembered."""
-    engine = open_engine(load_settings(environ).database_address)
-    try:
+    async with engine_of(environ) as engine:
         return await AvatarServers(engine).listed()
-    finally:
-        await engine.dispose()
 
 
 async def connected(environ: Mapping[str, str]) -> Client:

@@ -1,6 +1,5 @@
 """Deleting an account: closing it, waiting for who works for it, then objects, rows and the account itself."""
 
-
 from temporalio.client import Client
 
 from activities.beats import beating

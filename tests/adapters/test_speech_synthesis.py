@@ -1,7 +1,6 @@
 """Texts as sound by espeak-ng; bounded, whatever the text."""
 
 import asyncio
-import os
 import shutil
 import stat
 import time
@@ -12,15 +11,14 @@ import pytest
 
 from adapters.speech_synthesis import SpeechSynthesis
 from domain.failures import FailureCode, Refused, Unavailable
+from support.real_parts import missing
 
 
 @pytest.fixture
 def speech() -> SpeechSynthesis:
     """The real program; skipped where there is none, failed with CI=true."""
     if shutil.which("espeak-ng") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("no espeak-ng on PATH")
-        pytest.skip("no espeak-ng on PATH")
+        missing("no espeak-ng on PATH")
     return SpeechSynthesis()
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-import os
 import shutil
 import subprocess
 import tempfile
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
+
+from support.real_parts import missing
 
 FLAGS = (
     "--headless=new",
@@ -36,10 +36,7 @@ def find_chromium() -> str:
     """The browser; skips the test where there is none, unless CI=true."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
-        reason = "no chromium on PATH"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("no chromium on PATH")
     return found
 
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
 
-import pytest
 import yaml
 
 from runtime.cache import cache_folder, locked
+from support.real_parts import missing
 
 ROOT = Path(__file__).parents[2]
 LOCK = ROOT / "scripts" / "compose.lock"
@@ -56,9 +56,7 @@ def _make(folder: Path) -> None:
 
 
 def _unavailable(reason: str) -> NoReturn:
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"no docker-compose {WANTED}x: {reason}")
-    pytest.skip(f"no docker-compose {WANTED}x: {reason}")
+    missing(f"no docker-compose {WANTED}x: {reason}")
 
 
 def script(name: str) -> ModuleType:

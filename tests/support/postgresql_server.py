@@ -9,6 +9,7 @@ import pytest
 
 from bench.postgresql import NEWEST, NoPostgreSQLError, PostgreSQLServer, find_install, postgresql
 from bench.postgresql_keeper import LOOPBACK
+from support.real_parts import missing
 
 __all__ = ["PostgreSQLServer", "find_install", "postgresql_server", "running_postgresql"]
 
@@ -28,9 +29,7 @@ def running_postgresql(host: str = LOOPBACK, through: tuple[str, ...] = ()) -> I
 
 
 def _unavailable(reason: str) -> NoReturn:
-    if os.environ.get("CI") == "true":
-        pytest.fail(f"no PostgreSQL: {reason}")
-    pytest.skip(f"no PostgreSQL: {reason}")
+    missing(f"no PostgreSQL: {reason}")
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from botocore.session import get_session
 from runtime.lifeline import VARIABLE, Lifeline, new_lifeline
 from runtime.supervision.part import foreign_part
 from support.livekit_server import free_port
+from support.real_parts import missing
 
 ACCESS_KEY = "an-access-key-of-a-test-server"
 SECRET_KEY = "a-secret-key-of-a-test-server-that-nobody-else-uses"
@@ -166,10 +167,7 @@ def make_s3_server(folder: Path, **where: Any) -> S3Server:
     """A server that runs, `where` `host` and `through` say; skips the test where there is no binary, unless CI=true."""
     binary = find_binary()
     if binary is None:
-        reason = "no SeaweedFS (`weed`) on PATH or in the virtual environment; `make setup` installs it"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing("no SeaweedFS (`weed`) on PATH or in the virtual environment; `make setup` installs it")
     server = S3Server(binary, folder, **where)
     server.start()
     return server

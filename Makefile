@@ -4,10 +4,11 @@
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 BIN := .venv/bin
+SPREAD := $(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder
 ONCE ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test rooms faults bench soak hold histories shapes errors check format setup lock bootstrap
+.PHONY: help demo test commands rooms faults bench soak hold histories shapes errors check format setup lock bootstrap
 
 help: ## list the verbs
 	@grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -23,13 +24,17 @@ demo: bootstrap ## one real session, from a portrait to a live picture; ONCE=1 e
 	@$(BIN)/greenroom setup --quiet
 	@$(BIN)/greenroom demo $(if $(ONCE),--once)
 
-test: bootstrap ## run the tests on real parts, but for those of `make rooms`; ARGS="-k name" chooses
+test: bootstrap ## run the tests on real parts, but for those of the next two; ARGS="-k name" chooses
 	@$(BIN)/greenroom setup --quiet
-	@PYTEST_ROOMS=none $(BIN)/python -m pytest -n 3 --dist loadscope --no-loadscope-reorder $(ARGS)
+	@PYTEST_PART=others $(SPREAD) $(ARGS)
+
+commands: bootstrap ## the tests of what an operator types and deploys: commands, the supervisor, compose
+	@$(BIN)/greenroom setup --quiet
+	@PYTEST_PART=commands $(SPREAD) $(ARGS)
 
 rooms: bootstrap ## the tests that watch avatars move and talk in real rooms, one after the other
 	@$(BIN)/greenroom setup --quiet
-	@PYTEST_ROOMS=only $(BIN)/python -m pytest $(ARGS)
+	@PYTEST_PART=rooms $(BIN)/python -m pytest $(ARGS)
 
 faults: bootstrap ## kill every part at every moment, print what held; ARGS="-k name" chooses
 	@$(BIN)/greenroom setup --quiet

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from presence.processes.protocol import Event, Frames, Join, JoinFailed, Published, Served, Spoke, Traced
@@ -23,8 +23,10 @@ RATED_EVERY_S = 0.9
 class MediaWatch:
     """What is told of one process, by its parent and by itself."""
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._pid = pid
+        self._clock = clock
+        """Seconds, from any beginning."""
         self._began = 0.0
         self._span: spans.Span | None = None
         self._frames: Frames | None = None
@@ -34,7 +36,7 @@ class MediaWatch:
 
     def joining(self, join: Join) -> None:
         """The order to join goes out now; what is traced belongs to the step that gave it."""
-        self._began = time.monotonic()
+        self._began = self._clock()
         self._ids |= {"session_id": join.session_id, "generation": str(join.generation)}
         if (tracing := spans.active()) is not None:
             facts: dict[str, spans.Fact] = {"session_id": join.session_id, "generation": join.generation}
@@ -44,7 +46,7 @@ class MediaWatch:
     def joined(self, outcome: Published | JoinFailed | None) -> None:
         """How the join came out; None where nobody said."""
         if isinstance(outcome, Published):
-            metrics.FIRST_FRAME_SECONDS.observe(time.monotonic() - self._began)
+            metrics.FIRST_FRAME_SECONDS.observe(self._clock() - self._began)
         if self._span is not None:
             if not isinstance(outcome, Published):
                 self._span.fail(outcome.code if outcome else "no answer")
@@ -81,7 +83,7 @@ class MediaWatch:
         for kind in KINDS:
             metrics.FRAMES.labels(kind).inc(max(getattr(frames, kind) - (getattr(before, kind) if before else 0), 0))
         metrics.SOUND_GAPS.inc(max(frames.starved - (before.starved if before else 0), 0))
-        self._rate(frames, time.monotonic())
+        self._rate(frames, self._clock())
 
     def _rate(self, frames: Frames, now: float) -> None:
         """Observe the rate of each second in which the picture was watched all along."""

@@ -200,10 +200,10 @@ async def test_what_an_operator_has_changed_stays(place: Place) -> None:
     assert described.config.workflow_execution_retention_ttl.ToTimedelta() == timedelta(hours=96)
     handle = place.temporal.get_schedule_handle(SCHEDULE_ID)
     await make_schedule(place.temporal, EVERY * 2)
-    await handle.pause(note="the operator's")
     async with asyncio.timeout(10):
-        while not (await handle.describe()).schedule.state.paused:  # noqa: ASYNC110 - it takes Temporal a moment
-            await asyncio.sleep(0.05)
+        while not (await handle.describe()).schedule.state.paused:
+            await handle.pause(note="the operator's")  # Temporal may lose one that comes right after an update
+            await asyncio.sleep(0.2)
     (renewed,) = changes(await place.prepare_temporal())
     assert renewed.startswith("renew the Schedule")
     assert (await handle.describe()).schedule.state.paused

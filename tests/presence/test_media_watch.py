@@ -5,7 +5,6 @@ import logging
 
 import pytest
 
-from presence.processes import media_watch
 from presence.processes.media_watch import MediaWatch
 from presence.processes.protocol import Frames, Join, Served, Spoke
 from support.counting import Counted
@@ -30,11 +29,9 @@ def frames(shown: int, repeated: int = 0, *, watched: bool = True, starved: int 
     return Served(served_ms=0, frames=counts)
 
 
-def test_frames_are_counted_by_what_came_since(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_are_counted_by_what_came_since() -> None:
     """A second of four reports: 25 were shown, of which 5 were the one before again, so 20 a second."""
-    now = iter((10.0, 10.25, 10.5, 10.75, 11.0))
-    monkeypatch.setattr(media_watch.time, "monotonic", lambda: next(now))
-    counted, watch = Counted(), MediaWatch(7)
+    counted, watch = Counted(), MediaWatch(7, clock=iter((10.0, 10.25, 10.5, 10.75, 11.0)).__next__)
     for shown, repeated in ((100, 0), (106, 1), (112, 2), (119, 4), (125, 5)):
         watch.saw(frames(shown, repeated, starved=1))
     assert (counted["frames_total/shown"], counted["frames_total/repeated"]) == (125, 5)
@@ -42,11 +39,9 @@ def test_frames_are_counted_by_what_came_since(monkeypatch: pytest.MonkeyPatch) 
     assert counted["sound_gaps_total"] == 1
 
 
-def test_a_second_that_nobody_watched_all_along_has_no_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_that_nobody_watched_all_along_has_no_rate() -> None:
     """There are fewer frames then, and on purpose."""
-    now = iter((10.0, 10.5, 11.0, 11.5))
-    monkeypatch.setattr(media_watch.time, "monotonic", lambda: next(now))
-    counted, watch = Counted(), MediaWatch(7)
+    counted, watch = Counted(), MediaWatch(7, clock=iter((10.0, 10.5, 11.0, 11.5)).__next__)
     for number, watched in enumerate((True, False, True, True)):
         watch.saw(frames(100 + number, watched=watched))
     assert counted["frame_rate_count"] == 0

@@ -1,8 +1,9 @@
-"""How `make test` and `make rooms` divide the tests, and spread theirs over processes.
+"""How `make test`, `make commands` and `make rooms` divide the tests, and spread theirs over processes.
 
 Tests that watch a picture move in a room want the machine for themselves: `make rooms` has them, one after the other.
-Those of the whole system are the first of `make test`, in one process, and the others make way for it. Of all others a
-file stays together, so that what it starts is started once.
+What an operator types and deploys has a verb of its own, so that `make test` stays quick. Those of the whole system are
+the first of `make test`, in one process, and the others make way for it. Of all others a file stays together, so that
+what it starts is started once.
 """
 
 import os
@@ -23,10 +24,13 @@ ROOMS = (
 )
 """Files whose tests start rooms, and media processes or whole systems for them; as long as the others."""
 
-WHICH = "PYTEST_ROOMS"
-"""Set to `only` by `make rooms`, to `none` by `make test`; without it every test runs that is asked for."""
+COMMANDS = ("cli/*.py", "runtime/*.py", "deploy/*.py", "test_compose.py")
+"""Files about what an operator types and deploys, but for those above: each command runs in a process of its own."""
 
-LONG = ("workflows", "worker", "cli", "replay", "runtime")
+PART = "PYTEST_PART"
+"""Set by the verbs to `rooms`, `commands` or `others`; without it every test runs that is asked for."""
+
+LONG = ("workflows", "worker", "replay", "cli", "runtime")
 """Folders of files that take long each: begun last, one of them would be waited for alone."""
 
 YIELDING = 10
@@ -48,12 +52,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Spread:
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Leave out the files that the other verb has."""
-    which = os.environ.get(WHICH)
-    if which is None or not collection_path.is_file() or not collection_path.is_relative_to(TESTS):
+    """Leave out the files that the other verbs have."""
+    wanted = os.environ.get(PART)
+    if wanted is None or not collection_path.is_file() or not collection_path.is_relative_to(TESTS):
         return None
-    is_room = kind(collection_path.relative_to(TESTS)) == "rooms"
-    return True if is_room != (which == "only") else None
+    return True if part(collection_path.relative_to(TESTS)) != wanted else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -71,6 +74,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def place(item: pytest.Item) -> Path:
     """A test's file, seen from the folder of all tests."""
     return item.path.relative_to(TESTS)
+
+
+def part(path: Path) -> str:
+    """Which verb has a file: the one of `rooms` or of `commands`, or `make test` with all `others`."""
+    if kind(path) == "rooms":
+        return "rooms"
+    return "commands" if any(path.match(pattern) for pattern in COMMANDS) else "others"
 
 
 def kind(path: Path | PurePosixPath) -> str:

@@ -9,6 +9,7 @@ import click
 
 from bench.scale.arithmetic import Asked, Figure, fleet
 from bench.scale.ladder import ladder_of
+from bench.scale.words import digits
 
 MEASURED = Path(__file__).parent / "scale" / "measured.json"
 """The latest `python -m bench.hold --save bench/scale/measured.json`."""
@@ -17,7 +18,7 @@ MEASURED = Path(__file__).parent / "scale" / "measured.json"
 def words(asked: Asked, figures: list[Figure]) -> str:
     """A table of Markdown."""
     title = f"{asked.sessions:,} sessions of {asked.minutes:g} minutes, heartbeats within {asked.heartbeat_within:g} s."
-    lines = [f"| {one.name} | {one.value:,.4g} {one.unit} | {one.basis} |" for one in figures]
+    lines = [f"| {one.name} | {digits(one.value)} {one.unit} | {one.basis} |" for one in figures]
     return "\n".join([title, "", "| what | how much | how it is known |", "| --- | ---: | --- |", *lines])
 
 

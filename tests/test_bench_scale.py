@@ -184,7 +184,7 @@ def test_the_model_is_printed(arguments: Sequence[str]) -> None:
     if "--json" in arguments:
         assert json.loads(done.output)["figures"]["starts"]["value"] == pytest.approx(166.67, rel=1e-3)
     else:
-        assert "| heartbeats | 1e+04 /s | computed |" in done.output
+        assert "| heartbeats | 10,000 /s | computed |" in done.output
 
 
 def test_the_same_elsewhere_has_no_goal() -> None:

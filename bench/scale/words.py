@@ -17,6 +17,8 @@ COUNTED = {
     "database bytes": "bytes written by the database (PostgreSQL: its log; SQLite: growth of the file)",
 }
 
+FOUR_DIGITS = 1000
+
 
 def markdown(held: Held) -> str:
     """The three tables, with what they are of."""
@@ -65,7 +67,7 @@ def _counters(held: Held) -> str:
             idle, now = held.idle_per_second[name], held.per_second[name]
             share = (now - idle) / held.sessions
             numbers = (idle, now, share, held.per_create[name], held.per_end[name])
-            rows.append((words, *(f"{number:,.4g}" for number in numbers)))
+            rows.append((words, *(digits(number) for number in numbers)))
     return _table(head, rows)
 
 
@@ -84,6 +86,11 @@ def _verdict(held: Held) -> str:
     if len(unclear) == len(held.parts):
         return "Too short, or too noisy, to say whether memory is flat."
     return f"Unclear: {', '.join(unclear)}; the others are flat." if unclear else "Flat, every part."
+
+
+def digits(number: float) -> str:
+    """Four digits, and as many more as stand before the point."""
+    return f"{number:,.0f}" if abs(number) >= FOUR_DIGITS else f"{number:.4g}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

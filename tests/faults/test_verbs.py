@@ -1,23 +1,18 @@
 """An operator's verb whose worker is killed in the middle of it."""
 
 import asyncio
-import os
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import func, select
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from cli.operators.following import Order, begun, followed
 from contracts.operations import EndSessions
-from contracts.reconciling import SCHEDULE_ID
 from database.tables import session_events, sessions
 from domain.selections import Selection
-from support.api_system import environment, settings_in
+from support.api_system import settings_in
 from support.databases import Database
+from support.sessions_process import sessions_worker, without_reconciler
 from workflows.end_sessions import EndSessionsWorkflow
 
 NUMBER = 200
@@ -29,8 +24,8 @@ async def test_ends_go_on_after_kill_9(database: Database, temporal_versioned: C
     for _ in range(NUMBER):
         await database.admit(account_id, avatar_id, within=600)
     command = EndSessions(selection=Selection(account_id=account_id))
-    environ = worker_environ(database, temporal_versioned, tmp_path)
-    async with sessions_worker(environ) as worker:
+    settings = settings_in(tmp_path, database_url=database.url)
+    async with sessions_worker(settings, temporal_versioned) as worker:
         await without_reconciler(temporal_versioned)
         name = await begun(temporal_versioned, Order(run=EndSessionsWorkflow.run, command=command))
         async with asyncio.timeout(60):
@@ -39,7 +34,7 @@ async def test_ends_go_on_after_kill_9(database: Database, temporal_versioned: C
         worker.kill()
         await worker.wait()
         assert await ended(database) < NUMBER
-    async with sessions_worker(environ), asyncio.timeout(120):
+    async with sessions_worker(settings, temporal_versioned), asyncio.timeout(120):
         outcome = await followed(temporal_versioned, name, lambda _: None)
     assert (outcome.progress.done, outcome.progress.left) == (NUMBER, 0)
     assert await ended(database) == NUMBER
@@ -51,31 +46,3 @@ async def ended(database: Database) -> int:
     """How many have ended."""
     query = select(func.count().label("n")).select_from(sessions).where(sessions.c.ended_at.is_not(None))
     return int((await database.rows(query))[0]["n"])
-
-
-def worker_environ(database: Database, client: Client, folder: Path) -> dict[str, str]:
-    """The environment of a sessions worker on a database."""
-    settings = settings_in(folder)
-    mine = {"GREENROOM_DATABASE_URL": database.url, "GREENROOM_DATA_DIR": settings.data_dir}
-    return {**os.environ, **environment(client), **mine}
-
-
-@asynccontextmanager
-async def sessions_worker(environ: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A sessions worker as its own process, gone with the block."""
-    worker = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", "sessions", env=environ)
-    try:
-        yield worker
-    finally:
-        with suppress(ProcessLookupError):
-            worker.kill()
-        await worker.wait()
-
-
-async def without_reconciler(client: Client) -> None:
-    """These sessions have no workflows of their own, so it would end them itself."""
-    async with asyncio.timeout(60):
-        while True:
-            with suppress(RPCError):
-                return await client.get_schedule_handle(SCHEDULE_ID).pause()
-            await asyncio.sleep(0.1)

@@ -11,8 +11,8 @@ from bench.scale.arithmetic import Asked, Figure, fleet
 from bench.scale.ladder import ladder_of
 from bench.scale.words import digits
 
-MEASURED = Path(__file__).parent / "scale" / "measured.json"
-"""The latest `python -m bench.hold --save bench/scale/measured.json`."""
+MEASURED = tuple(Path(__file__).parent / "scale" / f"measured_{within}s.json" for within in (3, 15))
+"""The latest two of `python -m bench.hold --save FILE`, with `--heartbeat-within` 3 and 15."""
 
 
 def words(asked: Asked, figures: list[Figure]) -> str:
@@ -29,16 +29,25 @@ def words(asked: Asked, figures: list[Figure]) -> str:
 @click.option("--slots", default=10, show_default=True, type=click.IntRange(1, 1000), help="Of an avatar server.")
 @click.option("--shards", default=512, show_default=True, type=click.IntRange(1), help="History shards of Temporal.")
 @click.option("--cached", default=1000, show_default=True, type=click.IntRange(1), help="Workflows a worker keeps.")
-@click.option("--measured", default=MEASURED, type=click.Path(path_type=Path), help="A file of `bench.hold --save`.")
+@click.option(
+    "--measured",
+    default=MEASURED,
+    multiple=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A file of `bench.hold --save`; twice at least, with different --heartbeat-within.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON only.")
-def main(*, measured: Path, as_json: bool, **asked: Any) -> None:
+def main(*, measured: tuple[Path, ...], as_json: bool, **asked: Any) -> None:
     """Compute what so many sessions at once need. It measures nothing.
 
     `counted` figures multiply what a committed history shows, `measured` ones what a hold on one machine took, and
     `computed` ones follow from settings. Of Temporal's CPU and store the dev server tells little about a cluster.
     """
     wanted = Asked(**asked)
-    figures = fleet(wanted, ladder_of(), json.loads(measured.read_text()))
+    holds = [json.loads(one.read_text()) for one in measured]
+    if len({one["heartbeat_within"] for one in holds}) == 1:
+        raise click.UsageError("what heartbeats cost takes two holds, with different --heartbeat-within")
+    figures = fleet(wanted, ladder_of(), holds)
     if as_json:
         click.echo(json.dumps({"asked": asdict(wanted), "figures": {one.name: asdict(one) for one in figures}}))
     else:

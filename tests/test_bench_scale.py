@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -141,15 +142,19 @@ def test_a_session_is_counted_in_its_committed_history() -> None:
 
 def test_what_was_measured_is_near_what_the_history_shows() -> None:
     """A hold from before a change of the workflow has to be measured again."""
-    measured = json.loads(model.MEASURED.read_text())
-    assert measured["closed"]["events"] == pytest.approx(ladder_of().events, rel=0.25)
+    for one in measured():
+        assert one["closed"]["events"] == pytest.approx(ladder_of().events, rel=0.25)
+
+
+def measured() -> Sequence[Mapping[str, Any]]:
+    """The committed holds."""
+    return [json.loads(one.read_text()) for one in model.MEASURED]
 
 
 def figures(**asked: float) -> Mapping[str, float]:
     """The model of ten thousand sessions, by name."""
     wanted = replace(Asked(sessions=10_000, minutes=10), **asked)
-    measured = json.loads(model.MEASURED.read_text())
-    return {one.name: one.value for one in fleet(wanted, ladder_of(), measured)}
+    return {one.name: one.value for one in fleet(wanted, ladder_of(), measured())}
 
 
 def test_the_model_multiplies() -> None:
@@ -168,6 +173,24 @@ def test_the_model_multiplies() -> None:
     assert moved(shards=4096) == {"state transitions a shard"}
     assert moved(cached=2000) == {"sessions workers, by their cache"}
     assert figures(heartbeat_within=15)["heartbeats"] == 2000
+
+
+def test_the_model_gives_back_what_was_held() -> None:
+    """Temporal's cores without creates and ends, at the heartbeats of each hold: those of the hold itself."""
+    for one in measured():
+        lasting = figures(sessions=one["sessions"], minutes=1e9, heartbeat_within=one["heartbeat_within"])
+        held_cores = one["sessions"] * one["parts"]["temporal"]["core_ms_per_session_s"] / 1000
+        assert lasting["CPU of temporal"] == pytest.approx(held_cores, rel=1e-6)
+        beaten = one["per_second"]["heartbeats"]
+        assert lasting["heartbeats"] == pytest.approx(beaten, rel=0.05)
+        assert lasting["state transitions"] == pytest.approx(one["per_second"]["transitions"], rel=0.05)
+
+
+def test_one_hold_cannot_say_what_heartbeats_cost() -> None:
+    """It is a usage error that says what is needed."""
+    done = CliRunner().invoke(model.main, ["--measured", str(model.MEASURED[0])])
+    assert done.exit_code == 2
+    assert "two holds" in done.output
 
 
 def moved(**asked: float) -> set[str]:
@@ -198,4 +221,4 @@ def test_a_hold_can_be_saved_for_the_model() -> None:
     """The file has all that the model asks for."""
     saved = json.loads(json.dumps(asdict(held(seen()))))
     assert saved.keys() >= {"per_second", "idle_per_second", "per_create", "per_end", "parts", "closed", "sessions"}
-    assert saved.keys() == json.loads(model.MEASURED.read_text()).keys()
+    assert all(saved.keys() == one.keys() for one in measured())

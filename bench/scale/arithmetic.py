@@ -1,8 +1,9 @@
 """A model on paper: what so many sessions need, from what one was measured to need. Sums and products, nothing else."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import linear_regression
 from typing import Any
 
 from bench.scale.ladder import Ladder
@@ -10,9 +11,9 @@ from bench.scale.ladder import Ladder
 SLICE_MINUTES = 10
 BEATS = 3
 """Heartbeats within the time for one (activities/rooms.py)."""
-TRANSITIONS = 1 + 1 / BEATS
-"""Of Temporal's state, for each heartbeat: its own, and once in the time for one its timer is set anew."""
 RENEWALS_S = 1.0
+Measured = Mapping[str, Any]
+"""The figures of one `python -m bench.hold --save`."""
 BUSY = 0.7
 """Of a core that one process may be used to on the average."""
 PARTITIONS = 4
@@ -52,28 +53,39 @@ class Figure:
     """`counted` in a committed history, `measured` by a hold and multiplied, or only `computed` from settings."""
 
 
-def fleet(asked: Asked, ladder: Ladder, held: Mapping[str, Any]) -> list[Figure]:
-    """Everything that so many sessions need. `held`: the figures of `python -m bench.hold --save`."""
+def fleet(asked: Asked, ladder: Ladder, holds: Sequence[Measured]) -> list[Figure]:
+    """Everything that so many sessions need.
+
+    What follows heartbeats is read from all holds, two or more with different times for one; the rest from the first.
+    """
     starts = asked.sessions / (asked.minutes * 60)
     slices = max(math.ceil(asked.minutes / SLICE_MINUTES) - 1, 0)
-    heartbeats = asked.sessions * BEATS / asked.heartbeat_within
+    heartbeats = asked.sessions * _beats(asked.heartbeat_within)
     return [
         Figure(name="starts", value=starts, unit="/s", basis="computed"),
-        *_temporal(asked, ladder, held, starts, slices, heartbeats),
-        *_database(asked, held, starts, slices),
-        *_processes(asked, held, starts),
+        *_temporal(asked, ladder, holds, starts, slices, heartbeats),
+        *_database(asked, holds[0], starts, slices),
+        *_processes(asked, holds, starts),
         Figure(name="API requests", value=starts * (2 + asked.reads), unit="/s", basis="computed"),
         Figure(name="object store requests, at most", value=starts * 2, unit="/s", basis="computed"),
         Figure(name="webhook deliveries", value=starts * asked.webhooks, unit="/s", basis="computed"),
     ]
 
 
+def _beats(heartbeat_within: float) -> float:
+    """Heartbeats a second of one session."""
+    return BEATS / heartbeat_within
+
+
 def _temporal(
-    asked: Asked, ladder: Ladder, held: Mapping[str, Any], starts: float, slices: int, heartbeats: float
+    asked: Asked, ladder: Ladder, holds: Sequence[Measured], starts: float, slices: int, heartbeats: float
 ) -> list[Figure]:
-    closed = held["closed"]
-    own = closed["transitions"] - TRANSITIONS * BEATS / held["heartbeat_within"] * closed["seconds"]
-    transitions = starts * own + heartbeats * TRANSITIONS
+    closed = holds[0]["closed"]
+    each, own = linear_regression(
+        [_beats(one["heartbeat_within"]) * one["closed"]["seconds"] for one in holds],
+        [one["closed"]["transitions"] for one in holds],
+    )
+    transitions = starts * own + heartbeats * each
     size = closed["bytes"] * (1 + slices * 8 / ladder.events)
     actions = starts * (ladder.actions + 3 * slices + 2 * asked.webhooks) + heartbeats
     tasks = starts * (ladder.workflow_tasks + 2 * slices)
@@ -91,7 +103,7 @@ def _temporal(
     ]
 
 
-def _database(asked: Asked, held: Mapping[str, Any], starts: float, slices: int) -> list[Figure]:
+def _database(asked: Asked, held: Measured, starts: float, slices: int) -> list[Figure]:
     servers = math.ceil(asked.sessions / asked.slots)
     idle, now = held["idle_per_second"], held["per_second"]
 
@@ -114,17 +126,21 @@ def _database(asked: Asked, held: Mapping[str, Any], starts: float, slices: int)
     return found
 
 
-def _processes(asked: Asked, held: Mapping[str, Any], starts: float) -> list[Figure]:
-    """Cores by creates and ends, and by holding; of Temporal, holding is the heartbeats."""
-    found = []
+def _processes(asked: Asked, holds: Sequence[Measured], starts: float) -> list[Figure]:
+    """Cores by creates and ends, and by holding, which for Temporal hangs on the heartbeats."""
+    held, found = holds[0], []
     for name in ("api", "sessions worker", "temporal", "database"):
         part = held["parts"].get(name)
         if part is None:
             continue
-        holding = asked.sessions * part["core_ms_per_session_s"]
+        holding = part["core_ms_per_session_s"]
         if name == "temporal":
-            holding *= held["heartbeat_within"] / asked.heartbeat_within
-        cores = (starts * (part["create_ms"] + part["end_ms"]) + holding) / 1000
+            each, least = linear_regression(
+                [_beats(one["heartbeat_within"]) for one in holds],
+                [one["parts"][name]["core_ms_per_session_s"] for one in holds],
+            )
+            holding = least + each * _beats(asked.heartbeat_within)
+        cores = (starts * (part["create_ms"] + part["end_ms"]) + asked.sessions * holding) / 1000
         found.append(Figure(name=f"CPU of {name}", value=cores, unit="cores", basis="measured"))
     cache = held["parts"]["sessions worker"]["kb_per_session"] * asked.sessions / 1024 / 1024
     api = next(one.value for one in found if one.name == "CPU of api")

@@ -7,7 +7,7 @@ from temporalio.client import Client
 
 from activities.beats import beating
 from activities.failures import translated
-from activities.workflow_status import which_run
+from activities.workflow_status import taken_away, which_run
 from adapters.livekit_rooms import LiveKitRooms
 from adapters.object_store import ObjectStore
 from contracts import steps
@@ -26,8 +26,10 @@ log = logging.getLogger(__name__)
 
 STAGED_FOR = timedelta(seconds=20)
 """A picture is staged before its workflow starts, which Temporal has 5 s to take."""
+BY_ITSELF = 100
+"""Sessions whose workflow one run asks for, one by one: what that costs Temporal does not grow with their number."""
 AT_MOST = 500
-"""Sessions that one run asks Temporal about."""
+"""Owners of staged pictures that one run asks for."""
 SHOWN = 50
 
 
@@ -51,10 +53,15 @@ class LeftoverActivities:
 
     @steps.end_orphans.implementation
     async def end_orphans(self, value: steps.LookForLeftovers) -> steps.EndOrphansResult:  # noqa: ARG002
-        """End the sessions whose workflow does not run, as `terminated`; the first end that is committed stays."""
+        """End the sessions whose workflow does not run, as `terminated`; the first end that is committed stays.
+
+        Temporal lists those that were taken away, however many run: these are found at once. One that was deleted as
+        well is in no list, so it is asked for by itself, among `BY_ITSELF` of all.
+        """
         with translated():
             async with beating():
-                asked = await self._leftovers.unended(at_most=AT_MOST)
+                listed = await self._leftovers.still_unended(await taken_away(self._client))
+                asked = sorted({*listed, *await self._leftovers.unended(at_most=BY_ITSELF)})
                 alone = await self._without_workflow({name: workflow_id(name) for name in asked})
                 # A session that ended while we asked has closed its workflow in order.
                 orphans = await self._leftovers.still_unended(alone)

@@ -1,6 +1,7 @@
 """What should not be there: sessions that nobody may be looking after, and what ended sessions still hold."""
 
 import random
+from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, and_, func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -22,18 +23,21 @@ class Leftovers:
         self._engine = engine
 
     async def unended(self, *, at_most: int) -> list[str]:
-        """Ids of sessions that have not ended and are old enough to have a workflow.
+        """Ids of sessions that have not ended and are old enough to have a workflow, in the order of their ids.
 
-        Where there are more than `at_most` it is a stretch of them, another one each time, so that all get their turn.
+        Where there are more than `at_most`, as many from a random one on, the first following upon the last: so each
+        has the same chance.
         """
+        query = select(sessions.c.session_id).where(_unended()).order_by(sessions.c.session_id)
         async with reading(self._engine) as connection:
             number = await connection.scalar(select(func.count()).select_from(sessions).where(_unended())) or 0
-            skipped = random.randrange(number - at_most + 1) if number > at_most else 0  # noqa: S311 - no secret
-            query = select(sessions.c.session_id).where(_unended()).order_by(sessions.c.session_id)
-            return list((await connection.scalars(query.offset(skipped).limit(at_most))).all())
+            begins = random.randrange(number) if number > at_most else 0  # noqa: S311 - no secret
+            found = list((await connection.scalars(query.offset(begins).limit(at_most))).all())
+            wrapped = min(at_most - len(found), begins)
+            return found if not wrapped else [*(await connection.scalars(query.limit(wrapped))).all(), *found]
 
-    async def still_unended(self, among: list[str]) -> list[str]:
-        """Those of some sessions that have not ended."""
+    async def still_unended(self, among: Sequence[str]) -> list[str]:
+        """Those of some sessions that have not ended, and are old enough; names of none are left out."""
         query = select(sessions.c.session_id).where(_unended(), sessions.c.session_id.in_(among))
         async with reading(self._engine) as connection:
             return list((await connection.scalars(query)).all())

@@ -1,6 +1,5 @@
 """What the doctor says of Temporal: wrong TLS, wrong keys, and what `greenroom init` would have made."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,24 +14,12 @@ from cli.init_plan import carry_out
 from cli.init_temporal import temporal_parts
 from contracts.reconciling import SCHEDULE_ID
 from runtime.temporal_client import NO_PROFILE, connect
-from support.temporal_gate import Authority, Gate, gate_before
+from support.temporal_gate import API_KEY, Authority, Gate, authority, gate
 
-KEY = "an-api-key-of-a-test-cluster"
+__all__ = ["authority", "gate"]
+
+
 CA, CERTIFICATE, PRIVATE = (f"TEMPORAL_TLS_{name}_PATH" for name in ("SERVER_CA_CERT", "CLIENT_CERT", "CLIENT_KEY"))
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """Whose certificates count."""
-    return Authority(folder=tmp_path)
-
-
-@pytest.fixture
-async def gate(temporal: Client, authority: Authority) -> AsyncIterator[Gate]:
-    """A gate that wants TLS, a client's certificate and an API key."""
-    address = temporal.service_client.config.target_host
-    async with gate_before(address, authority, client_certificates=True, api_key=KEY) as gate:
-        yield gate
 
 
 @pytest.fixture
@@ -59,7 +46,7 @@ async def test_every_way_of_being_turned_away_has_a_sentence(
     certificate, private = authority.issue("client")
     other_certificate, other_private = stranger.issue("client")
     good = {
-        **NO_PROFILE, "TEMPORAL_ADDRESS": gate.address, "TEMPORAL_API_KEY": KEY, CA: str(authority.certificate),
+        **NO_PROFILE, "TEMPORAL_ADDRESS": gate.address, "TEMPORAL_API_KEY": API_KEY, CA: str(authority.certificate),
         CERTIFICATE: str(certificate), PRIVATE: str(private),
     }  # fmt: skip
     ours = {CERTIFICATE, PRIVATE}
@@ -79,7 +66,7 @@ async def test_every_way_of_being_turned_away_has_a_sentence(
     for words, environ in cases.items():
         found = await said(environ)
         assert words in found or words == "serves namespace default", (words, found)
-        assert KEY not in found
+        assert API_KEY not in found
         assert "a-wrong-key" not in found
 
 

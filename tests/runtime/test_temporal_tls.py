@@ -1,6 +1,5 @@
 """Temporal by TLS, client certificates and API keys, as its own configuration says: before a real server."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,23 +8,9 @@ from temporalio.client import Client
 
 from runtime.settings import SettingsError
 from runtime.temporal_client import NO_PROFILE, connect
-from support.temporal_gate import Authority, Gate, gate_before
+from support.temporal_gate import API_KEY, Authority, Gate, authority, gate
 
-KEY = "an-api-key-of-a-test-cluster"
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    """Whose certificates count in this test."""
-    return Authority(folder=tmp_path)
-
-
-@pytest.fixture
-async def gate(temporal: Client, authority: Authority) -> AsyncIterator[Gate]:
-    """A gate that wants everything: TLS, a client's certificate and an API key."""
-    address = temporal.service_client.config.target_host
-    async with gate_before(address, authority, client_certificates=True, api_key=KEY) as gate:
-        yield gate
+__all__ = ["authority", "gate"]
 
 
 def variables(gate: Gate, authority: Authority) -> dict[str, str]:
@@ -34,7 +19,7 @@ def variables(gate: Gate, authority: Authority) -> dict[str, str]:
     return {
         **NO_PROFILE,
         "TEMPORAL_ADDRESS": gate.address,
-        "TEMPORAL_API_KEY": KEY,
+        "TEMPORAL_API_KEY": API_KEY,
         "TEMPORAL_TLS_SERVER_CA_CERT_PATH": str(authority.certificate),
         "TEMPORAL_TLS_CLIENT_CERT_PATH": str(certificate),
         "TEMPORAL_TLS_CLIENT_KEY_PATH": str(key),
@@ -50,7 +35,7 @@ async def works(client: Client) -> bool:
 async def test_every_way_in_goes_by_variables(gate: Gate, authority: Authority) -> None:
     """With all of them the gate opens, and each call shows the key in its header."""
     assert await works(await connect(variables(gate, authority)))
-    assert {one.get("authorization") for one in gate.seen} == {f"Bearer {KEY}"}
+    assert {one.get("authorization") for one in gate.seen} == {f"Bearer {API_KEY}"}
 
 
 async def test_every_way_in_goes_by_a_profile(gate: Gate, authority: Authority, tmp_path: Path) -> None:
@@ -61,7 +46,7 @@ async def test_every_way_in_goes_by_a_profile(gate: Gate, authority: Authority, 
         f"""[profile.cluster]
 address = "{gate.address}"
 namespace = "elsewhere"
-api_key = "{KEY}"
+api_key = "{API_KEY}"
 [profile.cluster.tls]
 server_ca_cert_path = "{where["TEMPORAL_TLS_SERVER_CA_CERT_PATH"]}"
 client_cert_path = "{where["TEMPORAL_TLS_CLIENT_CERT_PATH"]}"
@@ -104,7 +89,7 @@ async def test_wrong_configuration_is_told_from_a_server_that_is_away(variable: 
 async def test_a_file_that_is_no_profile_is_not_quoted(tmp_path: Path) -> None:
     """An API key in a file with a mistake stays there."""
     file = tmp_path / "temporal.toml"
-    file.write_text(f'[profile.default]\napi_key = "{KEY}\n')
+    file.write_text(f'[profile.default]\napi_key = "{API_KEY}\n')
     with pytest.raises(SettingsError, match="line 2") as caught:
         await connect({"TEMPORAL_CONFIG_FILE": str(file)}, lazy=True)
-    assert KEY not in str(caught.value)
+    assert API_KEY not in str(caught.value)

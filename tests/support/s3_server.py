@@ -1,12 +1,8 @@
 """A real S3 server (SeaweedFS) on free loopback ports, for tests; skipped where there is none, failed with CI=true."""
 
 import json
-import os
 import shutil
-import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,16 +13,14 @@ import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import get_session
 
-from runtime.lifeline import VARIABLE, Lifeline, new_lifeline
-from runtime.supervision.part import foreign_part
 from support.livekit_server import free_port
+from support.loopback_server import LoopbackServer, is_open
 from support.real_parts import missing
 
 ACCESS_KEY = "an-access-key-of-a-test-server"
 SECRET_KEY = "a-secret-key-of-a-test-server-that-nobody-else-uses"
 BUCKET = "greenroom-tests"
 """The one bucket; each test has its own prefix in it."""
-START_WITHIN_S = 30.0
 SERVICES = ("master", "volume", "filer", "s3", "admin")
 READER = {"access_key": "an-access-key-that-may-only-read", "secret_key": "its-secret-key-that-nobody-else-uses"}
 """Another key, for tests of what is not allowed."""
@@ -52,8 +46,7 @@ class S3Server:
     through: tuple[str, ...] = ()
     """What its command begins with, as where it runs on another machine."""
     ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in _names()})
-    process: subprocess.Popen[bytes] | None = None
-    _lifeline: Lifeline | None = None
+    _server: LoopbackServer = field(default_factory=lambda: LoopbackServer("S3 server"))
 
     @property
     def endpoint(self) -> str:
@@ -80,32 +73,15 @@ class S3Server:
             _identity("maker", MAKER["access_key"], MAKER["secret_key"], "Admin", "Read", "Write", "List"),
         ]
         (self.folder / "s3.json").write_text(json.dumps({"identities": identities}))
-        self._lifeline = new_lifeline()
-        self.process = subprocess.Popen(
-            [*self.through, *foreign_part(str(self.binary), *self._arguments(), end="KILL")],
-            cwd=Path(__file__).parents[2],
-            env={"HOME": str(self.folder), "PATH": os.defpath, VARIABLE: str(self._lifeline.reading)},
-            pass_fds=(self._lifeline.reading,),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        deadline = time.monotonic() + START_WITHIN_S
-        while not self._serves():
-            if time.monotonic() > deadline or self.process.poll() is not None:
-                self.kill()
-                raise RuntimeError("the S3 server did not start")
-            time.sleep(0.05)
+        environ = {"HOME": str(self.folder)}
+        self._server.start(self.binary, self._arguments(), serves=self._serves, environ=environ, through=self.through)
 
     def kill(self) -> None:
         """End it at once; it would take its time otherwise."""
-        if self.process is None or self._lifeline is None:
-            return
-        self._lifeline.cut()
-        self.process.wait()
-        self.process = self._lifeline = None
-        for name in SERVICES:  # it puts them there whatever it is told
-            Path(f"/tmp/seaweedfs-{name}-grpc-{self.ports[f'{name}.port.grpc']}.sock").unlink(missing_ok=True)  # noqa: S108
+        if self._server.kill():
+            for name in SERVICES:  # it puts them there whatever it is told
+                port = self.ports[f"{name}.port.grpc"]
+                Path(f"/tmp/seaweedfs-{name}-grpc-{port}.sock").unlink(missing_ok=True)  # noqa: S108
 
     def client(self) -> Any:
         """A blocking client of the bucket's owner; to be closed."""
@@ -139,10 +115,7 @@ class S3Server:
         return ["mini", *(f"-{name}={value}" for name, value in flags.items())]
 
     def _serves(self) -> bool:
-        try:
-            with socket.create_connection((self.host, self.ports["s3.port"]), timeout=1):
-                pass
-        except OSError:
+        if not is_open(self.host, self.ports["s3.port"]):
             return False
         client = self.client()
         try:

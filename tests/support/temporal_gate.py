@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from temporalio.client import Client
 
+API_KEY = "an-api-key-of-a-test-cluster"
 HEALTH = "/grpc.health.v1.Health/"
 
 
@@ -128,3 +131,17 @@ async def gate_before(
             yield gate
         finally:
             await listening.stop(None)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    """Whose certificates count in a test."""
+    return Authority(folder=tmp_path)
+
+
+@pytest.fixture
+async def gate(temporal: Client, authority: Authority) -> AsyncIterator[Gate]:
+    """A gate that wants everything: TLS, a client's certificate and an API key."""
+    address = temporal.service_client.config.target_host
+    async with gate_before(address, authority, client_certificates=True, api_key=API_KEY) as gate:
+        yield gate

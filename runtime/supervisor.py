@@ -48,7 +48,14 @@ class Supervisor:
         await self.aclose()
 
     async def start(self, *parts: Part) -> None:
-        """Start parts together and wait until all are ready. PartFailedError names the first that cannot start."""
+        """Start parts together and wait until all are ready. PartFailedError names the first that cannot start.
+
+        ValueError for a name that is kept already, until it is stopped: two of one name could not be told apart, and
+        one of them would be left behind.
+        """
+        names = [part.name for part in parts]
+        if twice := {name for name in names if name in self._kept or names.count(name) > 1}:
+            raise ValueError(f"kept already: {', '.join(sorted(twice))}")
         started = []
         for part in parts:
             kept = self._kept[part.name] = KeptPart(part, self._around)

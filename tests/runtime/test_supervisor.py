@@ -94,6 +94,19 @@ async def test_other_parts_are_not_touched_by_a_death(stage: Stage) -> None:
     assert stage.supervisor.pid("two") == untouched
 
 
+async def test_a_second_part_of_one_name_is_refused(stage: Stage) -> None:
+    """The first would be left behind, and started again for ever; once it is stopped, the name is free."""
+    await stage.supervisor.start(_part("one", READY + SLEEP))
+    pid = stage.supervisor.pid("one")
+    for parts in ([_part("two", READY + SLEEP), _part("one", READY + SLEEP)], [_part("two", READY + SLEEP)] * 2):
+        with pytest.raises(ValueError, match="kept already"):
+            await stage.supervisor.start(*parts)
+    assert [process.pid for process in marked(stage.supervisor.run)] == [pid]
+    await stage.supervisor.stop("one")
+    await stage.supervisor.start(_part("one", READY + SLEEP))
+    assert stage.supervisor.pid("one") != pid
+
+
 async def test_part_that_cannot_start_fails_with_its_last_words(stage: Stage) -> None:
     """Three deaths before it was ever ready end the start, and the error says what the part said."""
     with pytest.raises(PartFailedError, match=r"(?s)broken does not start.*code 3.*no such table"):

@@ -200,9 +200,11 @@ class RealSystem:
         ports: Ports = msgspec.structs.replace(site.ports, api=port, api_metrics=0)
         environ = {**site.environ, **{f"GREENROOM_{name.upper()}": value for name, value in settings.items()}}
         part = replace(api_part(replace(site, ports=ports, environ=environ)), name="second-api")
-        await supervisor.start(part)
-        yield f"http://127.0.0.1:{port}"
-        await supervisor.stop(part.name)
+        try:
+            await supervisor.start(part)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            await supervisor.stop(part.name)
 
     @asynccontextmanager
     async def second_avatar_server(self) -> AsyncIterator[str]:

@@ -49,7 +49,8 @@ class Operator:
         memory = msgspec.structs.replace(site.memory, **self.sets)
         environ = {**site.environ, "GREENROOM_AVATAR_NAME": name}
         part = worker_part(replace(site, memory=memory, environ=environ), "avatar")
-        await supervisor.start(replace(part, name=name))
+        beside = {**part.environ, "GREENROOM_METRICS_PORT": "0"}  # the one before still has the usual port
+        await supervisor.start(replace(part, name=name, environ=beside))
         servers = AvatarServers(self.system.engine)
         [before] = [one for one in await servers.listed() if one.live and one.name != name]
         left = await Hands(servers, self.system.temporal).drain(before.boot_id, Drain(wait=True), lambda _: None)

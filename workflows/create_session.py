@@ -11,6 +11,7 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from contracts import search_attributes, steps
+    from contracts.made_avatar import MadeAvatar
     from contracts.portraits import AvatarRef
     from contracts.session_workflow import (
         REPORT_ROOM,
@@ -36,7 +37,7 @@ from workflows.failover import follows, join_order, move
 from workflows.managed_room import ManagedRoom
 from workflows.minutes import Meter
 from workflows.outcomes import refused
-from workflows.portrait_steps import MadeAvatar, discard_staged, finish_avatar, forget_avatar, make_avatar
+from workflows.portrait_steps import discard_staged, finish_avatar, forget_avatar, make_avatar
 from workflows.presence_watch import PresenceWatch
 from workflows.relocation import relocate
 from workflows.step_options import failure, perform

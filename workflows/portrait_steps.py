@@ -1,7 +1,6 @@
 """From a staged picture to a registered avatar: the rungs that creates and uploads share, and their undoing."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -10,11 +9,11 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from contracts import steps
+    from contracts.made_avatar import FoundFace, MadeAvatar
     from contracts.portraits import AvatarRef, StoredObject, StoredPortrait
     from contracts.session_workflow import NewPicture
     from domain.avatars import AspectRatio
     from domain.failures import FailureCode
-    from domain.portraits import FRAMINGS
 from workflows.step_options import perform
 
 In = TypeVar("In")
@@ -22,32 +21,6 @@ In = TypeVar("In")
 
 Remaining = Callable[[], timedelta]
 """The time that is left; asked before each step, it raises when there is none."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class FoundFace:
-    """The one usable face of a picture."""
-
-    picture: StoredObject
-    """Decoded and staged."""
-    aligned: steps.AlignFaceResult
-
-
-@dataclass(frozen=True, kw_only=True)
-class MadeAvatar:
-    """An avatar that can be shown, and what is left to do about it."""
-
-    avatar: AvatarRef
-    face: FoundFace | None = None
-    """What missing portraits are cut from; None where the picture was known: then somebody else sees to them."""
-    needless: str = ""
-    """The id under which pictures were stored in vain, since a twin was quicker."""
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The profiles that nobody has waited for."""
-        made = {portrait.profile for portrait in self.avatar.portraits}
-        return tuple(profile for profile in FRAMINGS if profile not in made)
 
 
 async def make_avatar(

@@ -1,7 +1,6 @@
 """Queue, time limits and attempts of every step: one table, and the two verbs that read it."""
 
 import asyncio
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -12,6 +11,7 @@ from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalA
 
 with workflow.unsafe.imports_passed_through():
     from contracts import queues, steps
+    from contracts.step_options import StepOptions
     from domain.failures import FailureCode
 
 In = TypeVar("In")
@@ -25,21 +25,6 @@ CLOCKS_DIFFER = timedelta(milliseconds=100)
 
 LEASED = "leased"
 """Stands in the table for the queue of the server that the session leased; the caller names it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepOptions:
-    """How one step is run. `queue=None` runs it inside the workflow's own worker."""
-
-    queue: str | None
-    timeout: timedelta
-    """Of one attempt."""
-    attempts: int = 3
-    first_retry: timedelta = timedelta(milliseconds=100)
-    heartbeat: timedelta | None = None
-    pick_up: timedelta | None = None
-    """How long the step may wait for a worker; where nobody takes it by then, nobody will."""
-    cancellation: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL
 
 
 def _local(**changes: Any) -> StepOptions:

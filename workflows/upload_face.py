@@ -7,12 +7,12 @@ from temporalio.exceptions import ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from contracts import steps
+    from contracts.made_avatar import MadeAvatar
     from contracts.upload_workflow import Refusal, UploadFaceInput, UploadFaceOutcome
     from domain.failures import FailureCode
 from workflows.deadline import Deadline
 from workflows.outcomes import show_refusal
 from workflows.portrait_steps import (
-    MadeAvatar,
     discard_staged,
     finish_avatar,
     forget_avatar,

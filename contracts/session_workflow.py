@@ -54,7 +54,7 @@ class CreateSessionInput(msgspec.Struct, frozen=True, kw_only=True):
     aspect_ratio: AspectRatio
     room: RoomAddress
     create_within: timedelta
-    """How long the create may take, from the workflow's start; what it may wait in line is in it."""
+    """How long the create may take, from the workflow's start; what it may wait in line, and that alone, is in it."""
     picture: NewPicture | None = None
     metadata: dict[str, Any] = {}
     wait_up_to: timedelta = timedelta(0)

@@ -59,7 +59,7 @@ class CreateSessionWorkflow:
     @workflow.init
     def __init__(self, command: CreateSessionInput) -> None:
         self._command = command
-        self._deadline = Deadline(command.create_within)
+        self._deadline = Deadline(command.create_within, command.wait_up_to)
         self._started: SessionStarted | None = None
         self._refusal: ApplicationError | None = None
         self._occupancy = RoomOccupancy()
@@ -124,7 +124,8 @@ class CreateSessionWorkflow:
             agent_left=_seconds(expiry.agent_left_s, command.agent_left_after),
         )
         self._room.begin(self._remaining(), timers)
-        lease = await lease_in_turn(command, partial(self._do, steps.lease_server), self._is_ending)
+        with self._deadline.in_line():
+            lease = await lease_in_turn(command, partial(self._do, steps.lease_server), self._is_ending)
         self._server = lease.server
         await self._room.made()
         await self._do(*join_order(command, avatar, lease, FIRST_GENERATION), queue=lease.queue)
@@ -185,7 +186,7 @@ class CreateSessionWorkflow:
             metadata=command.metadata,
             duplicate_key=command.duplicate_key,
             key_id=command.key_id,
-            remaining_seconds=self._remaining().total_seconds(),
+            remaining_seconds=self._deadline.longest().total_seconds(),
             picture=command.picture is not None,
         )
         return await self._do(steps.admit_session, asked, f"admit on plan {expiry.plan}")

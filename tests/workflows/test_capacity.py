@@ -1,6 +1,7 @@
 """Waiting in line for a slot: tries with pauses in between, and ends that do not wait for them (rule 12)."""
 
 import asyncio
+import time
 from datetime import timedelta
 
 import pytest
@@ -63,6 +64,36 @@ async def test_after_its_wait_a_create_is_refused(temporal: Client, session_id: 
     first, last = script.asked(steps.lease_server)
     assert (first.wait_seconds, last.wait_seconds) == (0.5, 0.0)
     assert [one.reason for one in script.asked(steps.record_ended)] == [FailureCode.AT_CAPACITY]
+
+
+async def test_only_the_line_may_take_what_may_be_waited(temporal: Client, session_id: str, script: Script) -> None:
+    """A step that hangs is given up after the create's own time; admission counts with all of it."""
+
+    async def hangs(_: steps.JoinRoomInput) -> steps.JoinRoomResult:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    script.handlers["join_room"] = hangs
+    wait = timedelta(seconds=15)
+    began = time.monotonic()
+    with pytest.raises(WorkflowUpdateFailedError) as caught:
+        await create(temporal, command(session_id, create_within=timedelta(seconds=2) + wait, wait_up_to=wait))
+    assert time.monotonic() - began < 6
+    assert isinstance(caught.value.cause, ApplicationError)
+    assert caught.value.cause.type == FailureCode.CREATE_TIMED_OUT
+    [admitted] = script.asked(steps.admit_session)
+    assert admitted.remaining_seconds > wait.total_seconds()
+
+
+async def test_what_was_waited_is_no_part_of_the_own_time(temporal: Client, session_id: str, script: Script) -> None:
+    """A create that waited for longer than its own time still has what it had for the steps after the line."""
+    full(script, 1)
+    wait = timedelta(seconds=15)
+    wanted = command(session_id, create_within=timedelta(seconds=1.5) + wait, wait_up_to=wait)
+    _, running = await create(temporal, wanted)
+    first, second = script.asked(steps.lease_server)
+    assert first.wait_seconds - second.wait_seconds > 1.5
+    await running.execute_update(CreateSessionWorkflow.end, EndSession())
 
 
 async def test_an_end_in_line_is_recorded_at_once(temporal: Client, session_id: str, script: Script) -> None:

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.avatars import data_dir_option, environ_of, run
+from cli.options import SESSIONS_LEFT
 
 if TYPE_CHECKING:
     from runtime.deployments import Version
-
-STILL_THERE = 3
-"""Exit code of a drain that left sessions behind."""
 
 
 @click.group("deploy")
@@ -121,4 +119,4 @@ def drain_command(*, build: str, wait: bool, data_dir: Path | None) -> None:
 
     left: int = run(drain())
     click.echo(f"{left} sessions are left on it." if left else "Nothing runs on it: its workers can be stopped.")
-    sys.exit(STILL_THERE if left else 0)
+    sys.exit(SESSIONS_LEFT if left else 0)

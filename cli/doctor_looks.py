@@ -15,14 +15,13 @@ from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 
 from adapters.detector_file import detector_path
 from adapters.livekit_rooms import LiveKitAccess, LiveKitRooms
-from adapters.object_backend import BucketMissing, StoreRefused, StoreUnreachable
-from adapters.object_store import ObjectStore
+from adapters.object_backend import BucketMissing, StoreUnreachable
 from cli.deploying import stranded
 from cli.doctor import FaultError, Look
 from cli.doctor_temporal import INIT, look_at_temporal, reach
+from cli.store_faults import STORE_HELP, is_made, opened_database, opened_store, store_fault
 from contracts import queues
 from database.avatar_servers import AvatarServers
-from database.engine import open_engine
 from database.migrations import is_current
 from domain.failures import Refused, Unavailable
 from runtime.cache import cache_folder
@@ -34,15 +33,6 @@ from runtime.settings import Settings, SettingsError, parse_keys
 
 STORE_WITHIN_S = 4
 """Less than the doctor gives a look: it should be the one to say what helps."""
-STORE_HELP: dict[type[Unavailable], str] = {
-    StoreUnreachable: "check GREENROOM_STORAGE_ENDPOINT and that the server runs",
-    StoreRefused: (
-        "check GREENROOM_STORAGE_ACCESS_KEY, GREENROOM_STORAGE_SECRET_KEY, GREENROOM_STORAGE_REGION and what the "
-        "bucket's policy allows"
-    ),
-    BucketMissing: f"{INIT}, or check GREENROOM_STORAGE_URL",
-}
-STORE_HELP_ELSE = "check GREENROOM_STORAGE_URL, and for S3 GREENROOM_STORAGE_ENDPOINT and GREENROOM_STORAGE_REGION"
 KEYS = {"server_keys": "signs session tokens", "sealing_keys": "seals room tokens"}
 
 
@@ -91,41 +81,32 @@ async def look_at_parts(settings: Settings, environ: Mapping[str, str]) -> str:
 
 async def look_at_database(settings: Settings) -> str:
     """It answers, and has this version's tables."""
-    async with opened_database(settings) as engine:
+    async with existing_database(settings) as engine:
         if not await is_current(engine):
             raise FaultError(f"its tables are not those of this version: {INIT}, or `greenroom migrate`")
         return f"{engine.dialect.name} is up to date"
 
 
 @asynccontextmanager
-async def opened_database(settings: Settings) -> AsyncIterator[AsyncEngine]:
+async def existing_database(settings: Settings) -> AsyncIterator[AsyncEngine]:
     """An engine for one look; a SQLite file that is not there is a fault, and is not made."""
-    kind, _, file = settings.database_address.partition(":///")
-    if kind.startswith("sqlite") and not await asyncio.to_thread(Path(file).exists):
+    if not await is_made(settings):
         raise FaultError(f"there is no database yet: {INIT}, or `greenroom migrate`")
-    engine = open_engine(settings.database_address)
-    try:
+    async with opened_database(settings) as engine:
         yield engine
-    except Refused as trouble:
-        raise FaultError(f"it does not answer ({trouble}): check GREENROOM_DATABASE_URL and that it runs") from None
-    finally:
-        await engine.dispose()
 
 
 async def look_at_store(settings: Settings) -> str:
     """It can be written to."""
-    store = ObjectStore(settings.storage_address, **settings.storage_access)
     try:
-        async with asyncio.timeout(STORE_WITHIN_S):
+        async with opened_store(settings) as store, asyncio.timeout(STORE_WITHIN_S):
             await store.check()
     except TimeoutError:
         raise FaultError(
             f"the object store does not answer within {STORE_WITHIN_S} s: {STORE_HELP[StoreUnreachable]}"
         ) from None
-    except Unavailable as trouble:
-        raise FaultError(f"{trouble}: {STORE_HELP.get(type(trouble), STORE_HELP_ELSE)}") from None
-    finally:
-        await store.aclose()
+    except BucketMissing as trouble:
+        raise store_fault(trouble) from None
     return "can be written to"
 
 
@@ -171,7 +152,7 @@ async def look_at_sessions_worker(settings: Settings, environ: Mapping[str, str]
 
 async def look_at_avatar_servers(settings: Settings) -> str:
     """At least one renews, and has slots."""
-    async with opened_database(settings) as engine:
+    async with existing_database(settings) as engine:
         servers = [server for server in await AvatarServers(engine).listed() if server.live]
     if not servers:
         raise FaultError("none is alive: start `greenroom worker avatar`")

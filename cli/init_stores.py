@@ -1,26 +1,20 @@
 """What `greenroom init` makes in the stores: the bucket, the tables, the first account's key, the built-in avatars."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
-from pathlib import Path
-
-from sqlalchemy.ext.asyncio import AsyncEngine
+from collections.abc import Mapping
+from contextlib import suppress
 
 from adapters.object_backend import BucketMissing
-from adapters.object_store import ObjectStore
 from api.auth import key_hash
 from cli.doctor import FaultError
-from cli.doctor_looks import STORE_HELP, STORE_HELP_ELSE
 from cli.init_plan import Change, Part
 from cli.library.banks import provide_all
 from cli.library.builtin import BUILTIN, is_storage_named, provide_builtins
 from cli.local_account import ACCOUNT_ID, prepare_local_account
+from cli.store_faults import is_made, opened_database, opened_store
 from database.accounts import Accounts
 from database.avatars import Avatars
-from database.engine import open_engine
 from database.migrations import is_current, upgrade
-from domain.failures import Refused, Unavailable
+from domain.failures import Unavailable
 from runtime.cache import cache_folder
 from runtime.settings import Settings
 
@@ -46,7 +40,7 @@ class Stores:
     async def bucket(self) -> list[Change]:
         """The bucket; a folder makes itself."""
         try:
-            async with self._store() as store:
+            async with opened_store(self._settings) as store:
                 await store.look()
         except BucketMissing:
             name = self._settings.storage_url.removeprefix("s3://").partition("/")[0]
@@ -65,7 +59,7 @@ class Stores:
         if not key:
             return []
         if await self._has_tables():
-            async with self._engine() as engine:
+            async with opened_database(self._settings) as engine:
                 found = await Accounts(engine).by_key_hash(key_hash(key))
             if found is not None:
                 return []
@@ -77,18 +71,18 @@ class Stores:
             return []
         known: frozenset[str] | set[str] = set()
         if await self._has_tables():
-            async with self._engine() as engine:
+            async with opened_database(self._settings) as engine:
                 known = set(await Avatars(engine).known(BUILTIN))
         missing = BUILTIN.keys() - known
         return [Change(text=f"add built-in avatars: {len(missing)}", make=self._add_avatars)] if missing else []
 
     async def _make_bucket(self) -> None:
-        async with self._store() as store:
+        async with opened_store(self._settings) as store:
             await store.make()
             await store.check()
 
     async def _migrate(self) -> None:
-        async with self._engine() as engine:
+        async with opened_database(self._settings) as engine:
             await upgrade(engine)
 
     async def _let_in(self) -> None:
@@ -103,31 +97,7 @@ class Stores:
 
     async def _has_tables(self) -> bool:
         """Is the database of this version? Nothing is made by looking."""
-        kind, _, file = self._settings.database_address.partition(":///")
-        if kind.startswith("sqlite") and not await asyncio.to_thread(Path(file).exists):
+        if not await is_made(self._settings):
             return False
-        async with self._engine() as engine:
+        async with opened_database(self._settings) as engine:
             return await is_current(engine)
-
-    @asynccontextmanager
-    async def _engine(self) -> AsyncIterator[AsyncEngine]:
-        engine = open_engine(self._settings.database_address)
-        try:
-            yield engine
-        except Refused as trouble:
-            help_ = "check GREENROOM_DATABASE_URL, that it runs, and that the database is there"
-            raise FaultError(f"it does not answer ({trouble}): {help_}") from None
-        finally:
-            await engine.dispose()
-
-    @asynccontextmanager
-    async def _store(self) -> AsyncIterator[ObjectStore]:
-        store = ObjectStore(self._settings.storage_address, **self._settings.storage_access)
-        try:
-            yield store
-        except BucketMissing:
-            raise
-        except Unavailable as trouble:
-            raise FaultError(f"{trouble}: {STORE_HELP.get(type(trouble), STORE_HELP_ELSE)}") from None
-        finally:
-            await store.aclose()

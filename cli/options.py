@@ -7,6 +7,8 @@ import click
 
 from domain.labels import parse_labels
 
+SESSIONS_LEFT = 3
+"""Exit code of a drain that left sessions behind."""
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
@@ -15,11 +14,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from adapters.sealing import CannotOpen, Sealer
 from cli.doctor import FaultError
 from cli.doctor_temporal import namespace_of, reach, refusal
+from cli.store_faults import opened_database
 from contracts.session_workflow import CreateSessionInput
-from database.engine import open_engine
 from database.key_uses import KeyUses
 from database.migrations import is_current
-from domain.failures import Unavailable
 from domain.plans import HARD_CAP
 from domain.webhooks import SECRET_FIELD
 from runtime.payload_codec import CannotDecrypt, key_ids
@@ -163,15 +161,10 @@ def _said(found: Mapping[str, int]) -> tuple[str, ...]:
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[KeyUses]:
-    engine: AsyncEngine = open_engine(settings.database_address)
-    try:
+    async with opened_database(settings) as engine:
         if not await is_current(engine):
             raise FaultError("the database's tables are not those of this version: run `greenroom init`")
         yield KeyUses(engine)
-    except Unavailable as trouble:
-        raise FaultError(f"{trouble}: check GREENROOM_DATABASE_URL and that it runs") from None
-    finally:
-        await engine.dispose()
 
 
 async def _histories(client: Client) -> Histories:

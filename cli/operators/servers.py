@@ -10,14 +10,12 @@ import click
 
 from cli.avatars import data_dir_option, environ_of, run
 from cli.operators.verbs import How, carry_out, verb_options
+from cli.options import SESSIONS_LEFT
 
 if TYPE_CHECKING:
     from cli.operators.following import Order
     from cli.operators.hands import Hands
     from database.avatar_servers import AvatarServer
-
-STILL_THERE = 3
-"""Exit code of a drain that left sessions behind."""
 
 
 @click.group("servers")
@@ -89,4 +87,4 @@ def drain_command(*, server: str | None, version: str | None, wait: bool, move: 
     left = outcome.progress.left
     if not settled.as_json:
         click.echo(f"{left} sessions are left." if left else "Empty: it can be stopped.")
-    sys.exit(STILL_THERE if left else 0)
+    sys.exit(SESSIONS_LEFT if left else 0)

@@ -16,7 +16,7 @@ from database.avatar_servers import AvatarServers
 from domain.failures import FailureCode, Refused
 from domain.session import EndReason
 from runtime.temporal_client import connect
-from support.api_system import ROOM, ApiSystem, environment
+from support.api_system import ApiSystem, environment
 from support.fake_avatar_server import FakeAvatarServer
 
 
@@ -28,19 +28,6 @@ class Scene:
     hands: Hands
     other: FakeAvatarServer
     said: list[str] = field(default_factory=list)
-
-    async def session(self) -> str:
-        """A session that runs."""
-        body = {"avatar": await self.api.avatar(), "room": ROOM}
-        status, answer = await self.api.request("POST", "/v1/sessions", json=body)
-        assert status == 201, answer
-        return str(answer["session"]["session_id"])
-
-    async def reason(self, session_id: str) -> str | None:
-        """How it ended, if it has."""
-        _, answer = await self.api.request("GET", f"/v1/sessions/{session_id}")
-        reason: str | None = answer["session"]["end_reason"]
-        return reason
 
 
 @pytest.fixture
@@ -56,16 +43,16 @@ async def scene(api_system: ApiSystem, temporal_apart: Client) -> AsyncIterator[
 
 async def test_a_drained_server_hands_its_sessions_on(scene: Scene) -> None:
     """They are on the other server, still started, and the drained one gets no new ones; then they end by hand."""
-    session_id = await scene.session()
+    session_id = await scene.api.session()
     assert (session_id, 1) in scene.other.serving
     assert await scene.hands.drain(scene.other.boot_id, Drain(wait=True), scene.said.append) == 0
     assert scene.said == [f"{session_id} is on fake-1"]
     assert (session_id, 2) in scene.api.server.serving
-    assert await scene.reason(session_id) is None
-    later = await scene.session()
+    assert await scene.api.reason(session_id) is None
+    later = await scene.api.session()
     assert (later, 1) in scene.api.server.serving
     assert await scene.hands.end(session_id, EndReason.ENDED_BY_OPERATOR) == EndReason.ENDED_BY_OPERATOR
-    assert await scene.reason(session_id) == EndReason.ENDED_BY_OPERATOR
+    assert await scene.api.reason(session_id) == EndReason.ENDED_BY_OPERATOR
     await scene.hands.end(later, EndReason.ACCOUNT_CLOSED)
     with pytest.raises(Refused) as refused:
         await scene.hands.end("sess_nobody", EndReason.ENDED_BY_OPERATOR)
@@ -74,7 +61,7 @@ async def test_a_drained_server_hands_its_sessions_on(scene: Scene) -> None:
 
 async def test_what_nobody_takes_stays_or_ends_as_the_operator_says(scene: Scene) -> None:
     """Without another slot a session stays on the server; with --end it ends as drained."""
-    session_id = await scene.session()
+    session_id = await scene.api.session()
     servers = AvatarServers(scene.api.engine)
     assert await scene.hands.drain(scene.other.boot_id, Drain(move=False), scene.said.append) == 1
     assert scene.said == []
@@ -82,9 +69,9 @@ async def test_what_nobody_takes_stays_or_ends_as_the_operator_says(scene: Scene
     try:
         assert await scene.hands.drain(scene.other.boot_id, Drain(), scene.said.append) == 1
         assert scene.said == [f"{session_id}: no other server has a free slot"]
-        assert await scene.reason(session_id) is None
+        assert await scene.api.reason(session_id) is None
         assert await scene.hands.drain(scene.other.boot_id, Drain(end=True), scene.said.append) == 0
-        assert await scene.reason(session_id) == EndReason.DRAINED
+        assert await scene.api.reason(session_id) == EndReason.DRAINED
     finally:
         await servers.drain(scene.api.server.boot_id, draining=False)
 

@@ -40,19 +40,6 @@ class Scene:
         assert result.exit_code == code, (words, result.output, result.exception)
         return result.stdout
 
-    async def session(self, **metadata: Any) -> str:
-        """A session that runs."""
-        body = {"avatar": await self.api.avatar(), "room": ROOM, "metadata": metadata}
-        status, answer = await self.api.request("POST", "/v1/sessions", json=body)
-        assert status == 201, answer
-        return str(answer["session"]["session_id"])
-
-    async def reason(self, session_id: str) -> str | None:
-        """How it ended, if it has."""
-        _, answer = await self.api.request("GET", f"/v1/sessions/{session_id}")
-        reason: str | None = answer["session"]["end_reason"]
-        return reason
-
     async def rows(self) -> dict[str, list[Any]]:
         """Every row of every table; what renewals write is left out."""
         moving = {"renewed_at", "renewals", "last_used_at", "served_ms"}
@@ -80,7 +67,7 @@ async def scene(api_system: ApiSystem, temporal_apart: Client) -> AsyncIterator[
 async def test_sessions_end_by_what_they_have_in_common(scene: Scene) -> None:
     """By metadata and by key; a dry run names them and changes no row, and others go on."""
     mark = str(ULID())
-    first, second, other = [await scene.session(mark=mark, n=n) for n in (1, 1, 2)]
+    first, second, other = [await scene.api.session(mark=mark, n=n) for n in (1, 1, 2)]
     chosen = ("sessions", "end", "--metadata", "n=1", "--key", key_hash(KEY)[:12])
     before = await scene.rows()
     would = json.loads(await scene.said(*chosen, "--dry-run", "--json"))
@@ -88,7 +75,7 @@ async def test_sessions_end_by_what_they_have_in_common(scene: Scene) -> None:
     assert await scene.rows() == before
     outcome = json.loads(await scene.said(*chosen, "--json"))
     assert (outcome["done"], outcome["left"]) == (2, 0)
-    assert [await scene.reason(one) for one in (first, second, other)] == ["ended_by_operator"] * 2 + [None]
+    assert [await scene.api.reason(one) for one in (first, second, other)] == ["ended_by_operator"] * 2 + [None]
     said = await scene.said("sessions", "end", "--metadata", f"mark={mark}", "--reason", "drained")
     assert f"{other} ended as drained" in said
     assert said.startswith("workflow end-sessions-")
@@ -99,7 +86,7 @@ async def test_sessions_end_by_what_they_have_in_common(scene: Scene) -> None:
 
 async def test_all_servers_of_a_version_are_emptied(scene: Scene) -> None:
     """The sessions go to the server of another version; begun without waiting, and followed afterwards."""
-    session_id = await scene.session()
+    session_id = await scene.api.session()
     assert (session_id, 1) in scene.server.serving
     would = json.loads(await scene.said("servers", "drain", "--version", "0.1.0", "--dry-run", "--json"))
     assert (would["servers"], would["sessions"]) == ([scene.server.boot_id], [session_id])
@@ -119,7 +106,7 @@ async def test_every_line_of_the_page_on_verbs(scene: Scene) -> None:
     """One after the other, as an operator would who follows the page from top to bottom."""
     for words in (("accounts", "create", "Ada"), ("keys", "create", "Ada", "laptop")):
         await scene.said(*words)
-    session_id = await scene.session()
+    session_id = await scene.api.session()
     shown = commands_in("operators.md")
     await scene.said("servers", "drain", "--version", "0.1.0", "--no-move", "--wait", "--detach")
     for words in [words for words in shown if "stop" in words]:  # while there is one that waits

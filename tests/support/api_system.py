@@ -89,6 +89,19 @@ class ApiSystem:
         assert status == 201, body
         return str(body["avatar_id"])
 
+    async def session(self, **metadata: Any) -> str:
+        """A new session of the account that runs, with an avatar of its own."""
+        body = {"avatar": await self.avatar(), "room": ROOM, "metadata": metadata}
+        status, answer = await self.request("POST", "/v1/sessions", json=body)
+        assert status == 201, answer
+        return str(answer["session"]["session_id"])
+
+    async def reason(self, session_id: str) -> str | None:
+        """How a session ended, if it has."""
+        _, answer = await self.request("GET", f"/v1/sessions/{session_id}")
+        reason: str | None = answer["session"]["end_reason"]
+        return reason
+
     async def a_slot_is_free(self) -> None:
         """Wait until the session before has given its slot back: that follows its end by up to a renewal."""
         async with asyncio.timeout(10):

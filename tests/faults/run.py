@@ -146,9 +146,10 @@ def main(arguments: Sequence[str]) -> int:
     began = time.monotonic()
     if TALLY in arguments:
         place = arguments.index(TALLY)
-        code = run_chosen([*arguments[:place], *arguments[place + 2 :]], tally)
-        tally.save(Path(arguments[place + 1]))
-        return code
+        try:
+            return run_chosen([*arguments[:place], *arguments[place + 2 :]], tally)
+        finally:  # pytest may fail of what a test left behind, after all of them
+            tally.save(Path(arguments[place + 1]))
     code = run_chosen(arguments, tally) if arguments else run_whole(tally)
     seconds = time.monotonic() - began
     show(tally.rows)

@@ -56,7 +56,8 @@ class Figure:
 def fleet(asked: Asked, ladder: Ladder, holds: Sequence[Measured]) -> list[Figure]:
     """Everything that so many sessions need.
 
-    What follows heartbeats is read from all holds, two or more with different times for one; the rest from the first.
+    State transitions are read from all holds, two or more with different times for a heartbeat; the rest from the
+    first, which should be the busiest.
     """
     starts = asked.sessions / (asked.minutes * 60)
     slices = max(math.ceil(asked.minutes / SLICE_MINUTES) - 1, 0)
@@ -65,7 +66,7 @@ def fleet(asked: Asked, ladder: Ladder, holds: Sequence[Measured]) -> list[Figur
         Figure(name="starts", value=starts, unit="/s", basis="computed"),
         *_temporal(asked, ladder, holds, starts, slices, heartbeats),
         *_database(asked, holds[0], starts, slices),
-        *_processes(asked, holds, starts),
+        *_processes(asked, holds[0], starts),
         Figure(name="API requests", value=starts * (2 + asked.reads), unit="/s", basis="computed"),
         Figure(name="object store requests, at most", value=starts * 2, unit="/s", basis="computed"),
         Figure(name="webhook deliveries", value=starts * asked.webhooks, unit="/s", basis="computed"),
@@ -126,21 +127,17 @@ def _database(asked: Asked, held: Measured, starts: float, slices: int) -> list[
     return found
 
 
-def _processes(asked: Asked, holds: Sequence[Measured], starts: float) -> list[Figure]:
-    """Cores by creates and ends, and by holding, which for Temporal hangs on the heartbeats."""
-    held, found = holds[0], []
+def _processes(asked: Asked, held: Measured, starts: float) -> list[Figure]:
+    """Cores by creates and ends, and by holding; of Temporal, holding is the heartbeats."""
+    found = []
     for name in ("api", "sessions worker", "temporal", "database"):
         part = held["parts"].get(name)
         if part is None:
             continue
-        holding = part["core_ms_per_session_s"]
-        if name == "temporal":
-            each, least = linear_regression(
-                [_beats(one["heartbeat_within"]) for one in holds],
-                [one["parts"][name]["core_ms_per_session_s"] for one in holds],
-            )
-            holding = least + each * _beats(asked.heartbeat_within)
-        cores = (starts * (part["create_ms"] + part["end_ms"]) + asked.sessions * holding) / 1000
+        holding = asked.sessions * part["core_ms_per_session_s"]
+        if name == "temporal":  # by the busier hold: the dev server needs more for each heartbeat when there are few
+            holding *= held["heartbeat_within"] / asked.heartbeat_within
+        cores = (starts * (part["create_ms"] + part["end_ms"]) + holding) / 1000
         found.append(Figure(name=f"CPU of {name}", value=cores, unit="cores", basis="measured"))
     cache = held["parts"]["sessions worker"]["kb_per_session"] * asked.sessions / 1024 / 1024
     api = next(one.value for one in found if one.name == "CPU of api")

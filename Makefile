@@ -28,7 +28,7 @@ test: bootstrap ## run the tests on real parts, but for those of the next two; A
 	@$(BIN)/greenroom setup --quiet
 	@PYTEST_PART=others $(SPREAD) $(ARGS)
 
-commands: bootstrap ## the tests of what an operator types and deploys: commands, the supervisor, compose
+commands: bootstrap ## the tests of what an operator types, deploys and upgrades: commands, the supervisor, compose, replay
 	@$(BIN)/greenroom setup --quiet
 	@PYTEST_PART=commands $(SPREAD) $(ARGS)
 

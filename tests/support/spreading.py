@@ -1,9 +1,9 @@
 """How `make test`, `make commands` and `make rooms` divide the tests, and spread theirs over processes.
 
 Tests that watch a picture move in a room want the machine for themselves: `make rooms` has them, one after the other.
-What an operator types and deploys has a verb of its own, so that `make test` stays quick. Those of the whole system are
-the first of `make test`, in one process, and the others make way for it. Of all others a file stays together, so that
-what it starts is started once.
+What an operator types, deploys and upgrades has a verb of its own, so that `make test` stays quick. Those of the whole
+system are the first of `make test`, in one process, and the others make way for it. Of all others a file stays
+together, so that what it starts is started once.
 """
 
 import os
@@ -24,8 +24,8 @@ ROOMS = (
 )
 """Files whose tests start rooms, and media processes or whole systems for them; as long as the others."""
 
-COMMANDS = ("cli/*.py", "runtime/*.py", "deploy/*.py", "test_compose.py")
-"""Files about what an operator types and deploys, but for those above: each command runs in a process of its own."""
+COMMANDS = ("cli/*.py", "runtime/*.py", "deploy/*.py", "replay/*.py", "test_compose.py")
+"""Files about what an operator types, deploys and upgrades, but for those above: mostly processes and workflows."""
 
 PART = "PYTEST_PART"
 """Set by the verbs to `rooms`, `commands` or `others`; without it every test runs that is asked for."""

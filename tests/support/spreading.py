@@ -24,7 +24,11 @@ ROOMS = (
 )
 """Files whose tests start rooms, and media processes or whole systems for them; as long as the others."""
 
-COMMANDS = ("cli/*.py", "runtime/*.py", "deploy/*.py", "replay/*.py", "test_compose.py")
+COMMANDS = (
+    *("cli/*.py", "runtime/*.py", "deploy/*.py", "replay/*.py", "test_compose.py"),
+    *("api/test_codec_server.py", "database/test_migrations.py", "worker/test_versions.py"),
+    "workflows/test_operations.py",
+)
 """Files about what an operator types, deploys and upgrades, but for those above: mostly processes and workflows."""
 
 PART = "PYTEST_PART"

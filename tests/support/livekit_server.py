@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -16,12 +15,15 @@ from pathlib import Path
 import pytest
 from livekit import api
 
+from runtime.system import ports
 from support.real_parts import missing
 
 VERSION = "v1.13.5"
 API_KEY = "testkey"
 API_SECRET = "a-secret-of-a-test-server-that-nobody-else-uses"
 START_WITHIN_S = 15.0
+GIVEN: set[int] = set()
+"""Ports that this process has given away."""
 
 
 def find_binary() -> Path | None:
@@ -34,12 +36,11 @@ def find_binary() -> Path | None:
     return cached if cached.is_file() else None
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port() -> int:
+    """A loopback port that is free for TCP and UDP, given away once, and that no outgoing connection can take."""
+    port = ports.free_port(GIVEN)
+    GIVEN.add(port)
+    return port
 
 
 @dataclass
@@ -49,7 +50,7 @@ class LiveKitServer:
     binary: Path
     port: int = field(default_factory=free_port)
     tcp_port: int = field(default_factory=free_port)
-    udp_port: int = field(default_factory=lambda: free_port(socket.SOCK_DGRAM))
+    udp_port: int = field(default_factory=free_port)
     api_key: str = API_KEY
     api_secret: str = API_SECRET
     host: str = "127.0.0.1"
